@@ -1,0 +1,228 @@
+#include "meta/ask.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/op.h"
+#include "meta/page.h"
+
+enum { SIBLINGS = 100 };
+
+/* A replica's silence must not cost a lookup its deadline. */
+#define REPLICA_NS (2 * NS_PER_S)
+
+/* Every failure of a site comes through here, and none of the catalogue's. */
+static int silent(struct answer *answer, int rc)
+{
+	if (meta_unreachable(rc))
+		answer->unanswered = true;
+	return rc;
+}
+
+/* Takes the rows from key to key away, as of a request sent then. */
+static int forget(struct op *op, struct meta *meta, const struct place *place,
+		  const char *key, unsigned site, int64_t sent_us)
+{
+	struct page page = {.site = site,
+			    .sent_us = sent_us,
+			    .dir_object = place->dir_object};
+	struct page_merge merge = {.dir = place->dir, .from = key, .to = key};
+
+	return page_merge(op, meta, &page, &merge);
+}
+
+/* What one object is now becomes a row; info NULL: a directory. */
+static int learn_one(struct op *op, struct meta *meta,
+		     const struct place *place, struct object_info *info,
+		     struct page *from)
+{
+	struct page page = {.site = from->site, .sent_us = from->sent_us};
+	struct page_merge merge = {.dir = place->dir};
+	char key[KEY_SIZE + 1];
+	int rc;
+
+	snprintf(key, sizeof(key), "%s%s", place->name, info ? "" : "/");
+	rc = page_of_one(op, place->dir_object, key, info, &page);
+	if (rc < 0)
+		return rc;
+	page.any = true;
+	rc = page_merge(op, meta, &page, &merge);
+	page_done(&page);
+	return rc;
+}
+
+/* Is there anything below the name?  1 and it is a row; 0 and it is none. */
+static int ask_below(struct op *op, struct meta *meta,
+		     const struct place *place, unsigned site,
+		     struct answer *ret)
+{
+	struct page_query query = {
+		.site = site, .dir_object = place->object, .max = 1};
+	char key[KEY_SIZE + 1];
+	struct page page;
+	bool any;
+	int rc = silent(ret, page_ask(op, meta, &query, &page));
+
+	if (rc < 0)
+		return rc;
+	any = page.any;
+	snprintf(key, sizeof(key), "%s/", place->name);
+	if (any)
+		rc = learn_one(op, meta, place, NULL, &page);
+	else
+		rc = forget(op, meta, place, key, site, page.sent_us);
+	page_done(&page);
+	return rc < 0 ? rc : any;
+}
+
+/* One conditional request: 1, it is a file, and a row; 0, it is none. */
+static int ask_object(struct op *op, struct meta *meta,
+		      const struct place *place, uint64_t not_generation,
+		      struct answer *ret)
+{
+	struct page from = {.site = SITE_RECORD, .sent_us = meta_stamp(meta)};
+	struct told_times at = {.told_us = from.sent_us};
+	struct object_info info;
+	int rc = silent(ret, lake_stat(op, meta->lake, place->object,
+				       not_generation, &info));
+
+	if (rc >= 0 || rc == -ENOENT)
+		meta_answered(meta);
+	if (rc == 0) {
+		rc = learn_one(op, meta, place, &info, &from);
+		object_info_done(&info);
+		return rc < 0 ? rc : 1;
+	}
+	if (rc > 0) {
+		metric_add(METRIC_META_NOT_MODIFIED, 1);
+		told_touch(meta->told, place->row.ino, &at);
+		return 1;
+	}
+	if (rc != -ENOENT)
+		return rc;
+	op_forgive(op);
+	rc = forget(op, meta, place, place->name, SITE_RECORD, from.sent_us);
+	return rc < 0 ? rc : 0;
+}
+
+/* One listing from the name on; 1, it is there; 0, it is not. */
+static int ask_listing(struct op *op, struct meta *meta,
+		       const struct place *place, unsigned site,
+		       struct answer *ret)
+{
+	struct page_query query = {.site = site,
+				   .dir_object = place->dir_object,
+				   .start = place->name,
+				   .max = SIBLINGS};
+	struct page_merge merge = {.dir = place->dir, .from = place->name};
+	char dir_key[KEY_SIZE + 1];
+	struct page page;
+	bool found, covered;
+	int rc = silent(ret, page_ask(op, meta, &query, &page));
+
+	if (rc < 0)
+		return rc;
+	snprintf(dir_key, sizeof(dir_key), "%s/", place->name);
+	merge.to = page_to(&page);
+	rc = page_merge(op, meta, &page, &merge);
+	found = page_find(&page, place->name) || page_find(&page, dir_key);
+	covered = !page.token || strcmp(page.last, dir_key) >= 0;
+	page_done(&page);
+	if (rc < 0 || found || covered)
+		return rc < 0 ? rc : found;
+	return ask_below(op, meta, place, site, ret);
+}
+
+static int ask_record(struct op *op, struct meta *meta,
+		      const struct place *place, struct answer *ret)
+{
+	const struct row *row = &place->row;
+	int rc;
+
+	if (!place->has_row || row->site != SITE_RECORD)
+		return ask_listing(op, meta, place, SITE_RECORD, ret);
+	if (row->kind == ENTRY_DIR) {
+		rc = ask_below(op, meta, place, SITE_RECORD, ret);
+		return rc != 0 ? rc : ask_object(op, meta, place, 0, ret);
+	}
+	rc = ask_object(op, meta, place, row->generation, ret);
+	return rc != 0 ? rc : ask_below(op, meta, place, SITE_RECORD, ret);
+}
+
+/* Which replica has a name that the record does not have? */
+static void ask_replicas(struct op *op, struct meta *meta,
+			 const struct place *place)
+{
+	unsigned n_sites = lake_n_sites(meta->lake);
+
+	for (unsigned site = 1; site < n_sites; site++) {
+		struct answer ignored = {.unanswered = false};
+		struct op own;
+		int rc;
+
+		op_child(&own, op, REPLICA_NS);
+		rc = ask_listing(&own, meta, place, site, &ignored);
+		if (rc > 0)
+			break;
+	}
+}
+
+struct find_row {
+	uint64_t dir;
+	const char *name;
+	struct row *row;
+};
+
+static int find_row(struct op *op, struct conn *conn, void *arg)
+{
+	struct find_row *f = arg;
+
+	return rows_meaning(op, conn, f->dir, f->name, f->row);
+}
+
+struct asking {
+	struct meta *meta;
+	uint64_t dir;
+	const char *name;
+};
+
+/* Leads a round; what is known is read afresh, as others have asked since. */
+static int ask_now(struct op *op, void *arg, struct answer *ret)
+{
+	struct asking *a = arg;
+	struct meta *meta = a->meta;
+	struct find_row find = {
+		.dir = a->dir, .name = a->name, .row = &ret->row};
+	int64_t sent_us = meta_stamp(meta);
+	struct place place;
+	int rc = place_find(op, meta, a->dir, a->name, &place);
+
+	if (rc < 0)
+		return rc;
+	metric_add(METRIC_META_ASKS, 1);
+	rc = ask_record(op, meta, &place, ret);
+	if (rc < 0)
+		return rc;
+	if (rc == 0 && meta->config.namespace_union)
+		ask_replicas(op, meta, &place);
+	rc = store_read(op, meta->store, find_row, &find);
+	if (rc < 0)
+		return rc;
+	if (rc == 0 ||
+	    (ret->row.site != SITE_RECORD && !meta->config.namespace_union)) {
+		told_absent(meta->told, a->dir, a->name, sent_us);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+int ask_name(struct op *op, struct meta *meta, uint64_t dir, const char *name,
+	     struct answer *ret)
+{
+	struct asking asking = {.meta = meta, .dir = dir, .name = name};
+
+	return rounds_ask(op, meta->rounds, dir, name, ask_now, &asking, ret);
+}
