@@ -9,7 +9,7 @@
 #include "base/op.h"
 #include "meta/page.h"
 
-enum { SIBLINGS = 100 };
+enum { SIBLINGS = 100, PAGE_NAMES = 1000 };
 
 /* A replica's silence must not cost a lookup its deadline. */
 #define REPLICA_NS (2 * NS_PER_S)
@@ -74,6 +74,40 @@ static int ask_below(struct op *op, struct meta *meta,
 		rc = learn_one(op, meta, place, NULL, &page);
 	else
 		rc = forget(op, meta, place, key, site, page.sent_us);
+	page_done(&page);
+	return rc < 0 ? rc : any;
+}
+
+/*
+ * Is a known directory still there?  Who looks it up is likely to list it next,
+ * so the question is its first page: where that is all of it, the listing needs
+ * no request of its own.
+ */
+static int ask_directory(struct op *op, struct meta *meta,
+			 const struct place *place, struct answer *ret)
+{
+	struct page_query query = {.dir_object = place->object,
+				   .max = PAGE_NAMES};
+	struct page_merge merge = {.dir = place->row.ino, .from = ""};
+	char key[KEY_SIZE + 1];
+	struct page page;
+	bool any;
+	int rc = silent(ret, page_ask(op, meta, &query, &page));
+
+	if (rc < 0)
+		return rc;
+	any = page.any;
+	merge.to = page_to(&page);
+	/* A union's listing is complete with the replicas' names only. */
+	if (!page.token && !meta->config.namespace_union)
+		merge.complete_us = page.sent_us;
+	snprintf(key, sizeof(key), "%s/", place->name);
+	if (any)
+		rc = page_merge(op, meta, &page, &merge);
+	else
+		rc = forget(op, meta, place, key, SITE_RECORD, page.sent_us);
+	if (any && rc >= 0)
+		rc = learn_one(op, meta, place, NULL, &page);
 	page_done(&page);
 	return rc < 0 ? rc : any;
 }
@@ -145,7 +179,7 @@ static int ask_record(struct op *op, struct meta *meta,
 	if (!place->has_row || row->site != SITE_RECORD)
 		return ask_listing(op, meta, place, SITE_RECORD, ret);
 	if (row->kind == ENTRY_DIR) {
-		rc = ask_below(op, meta, place, SITE_RECORD, ret);
+		rc = ask_directory(op, meta, place, ret);
 		return rc != 0 ? rc : ask_object(op, meta, place, 0, ret);
 	}
 	rc = ask_object(op, meta, place, row->generation, ret);

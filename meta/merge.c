@@ -78,7 +78,7 @@ static int directory_ino(struct op *op, struct conn *conn, struct row *row)
 	return dirs_put(op, conn, &dir);
 }
 
-/* With a name new as a file or as a directory: is it the other one, too? */
+/* A name new as a file or as a directory: 1 when it is the other one, too. */
 static int check_hidden(struct op *op, struct conn *conn, struct merging *m,
 			const struct row *row)
 {
@@ -99,7 +99,8 @@ static int check_hidden(struct op *op, struct conn *conn, struct merging *m,
 	if (row->kind != ENTRY_DIR)
 		other[len] = '\0';
 	name_join(m->page->dir_object, other, object, sizeof(object));
-	return odd_put(op, conn, object, "hidden by a directory of its name");
+	rc = odd_put(op, conn, object, "hidden by a directory of its name");
+	return rc < 0 ? rc : 1;
 }
 
 /* Files that tell an Iceberg table mark the directory that holds them. */
@@ -126,6 +127,7 @@ static int put_item(struct op *op, struct conn *conn, struct merging *m,
 		    struct row *row, const struct item *item)
 {
 	bool is_new = row->ino == 0;
+	bool is_news = !is_new; /* nobody was told anything of a new name */
 	int rc = 0;
 
 	if (is_new && row->kind == ENTRY_DIR)
@@ -138,9 +140,12 @@ static int put_item(struct op *op, struct conn *conn, struct merging *m,
 		rc = symlinks_put(op, conn, row, item->symlink);
 	if (rc >= 0 && is_new)
 		rc = check_hidden(op, conn, m, row);
+	is_news |= rc > 0;
 	if (rc >= 0 && is_new && row->kind != ENTRY_DIR)
 		rc = check_iceberg(op, conn, row);
-	return rc < 0 ? rc : note_change(m, row->key);
+	if (rc < 0 || !is_news)
+		return rc < 0 ? rc : 0;
+	return note_change(m, row->key);
 }
 
 static int merge_item(struct op *op, struct conn *conn, struct merging *m,

@@ -20,6 +20,8 @@ enum { LINK_MAX_BYTES = 4095 };
 /* How long the record gets when it is known to be away and we need not wait. */
 #define LOST_ASK_NS NS_PER_S
 #define LEARN_NS (2 * NS_PER_S)
+/* And for a directory that is known, when others wait behind it. */
+#define KNOWN_DIR_ASK_NS (3 * NS_PER_S)
 /* The counter of stamps may run ahead of the clock by so much. */
 #define AHEAD_US 1000000
 
@@ -210,18 +212,44 @@ static int last_known(struct op *op, struct meta *meta,
 	return 0;
 }
 
+/*
+ * A directory is no content, only the way to some: what is immutable below it
+ * must be reached while the record is silent (P7).  Its listing, and whatever
+ * else it leads to, is asked for in its own right.
+ */
+static bool is_known_way(const struct meta *meta, const struct place *place)
+{
+	return !meta->config.serve_last_known && place->has_row &&
+	       place->row.kind == ENTRY_DIR && place->row.site == SITE_RECORD;
+}
+
+static int known_way(struct meta *meta, const struct place *place,
+		     struct entry *ret)
+{
+	struct class class = place_class(meta, place, place->object, true);
+
+	place_entry(meta, &place->row, place->object, &class, ret);
+	ret->valid_ns = 0;
+	return 0;
+}
+
 static int ask(struct op *op, struct meta *meta, struct place *place,
 	       struct entry *ret)
 {
-	bool hasty = meta->config.serve_last_known &&
-		     lake_record_is_down(meta->lake);
+	bool down = lake_record_is_down(meta->lake);
+	bool hasty = meta->config.serve_last_known && down;
+	bool is_way = is_known_way(meta, place);
 	struct answer answer = {.unanswered = false};
 	struct class class;
 	struct op own;
 	int rc;
 
-	op_child(&own, op, hasty ? LOST_ASK_NS : 0);
+	if (is_way && down)
+		return known_way(meta, place, ret);
+	op_child(&own, op, hasty ? LOST_ASK_NS : is_way ? KNOWN_DIR_ASK_NS : 0);
 	rc = ask_name(&own, meta, place->dir, place->name, &answer);
+	if (rc < 0 && answer.unanswered && is_way && op_expired(op) != -EINTR)
+		return known_way(meta, place, ret);
 	if (rc < 0 && rc != -ENOENT)
 		op_fail(op, rc, "%s", own.why);
 	if (rc < 0 && answer.unanswered)

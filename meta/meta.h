@@ -87,7 +87,8 @@ struct meta_config {
 	bool namespace_union;
 	/*
 	 * A name means something else than meta said before (another
-	 * generation, another kind, gone, new).
+	 * generation, another kind, gone).  Absence is never told on: who
+	 * was told -ENOENT asks again.
 	 */
 	void (*changed)(void *arg, uint64_t parent, const char *name);
 	void *arg;

@@ -81,6 +81,8 @@ static int add_item(struct filling *f, const char *key,
 	item->row.told_us = page->sent_us;
 	fill_row(&item->row, info);
 	if (info && info->symlink) {
+		/* POSIX: the size of a symlink is its target's length. */
+		item->row.size = strlen(info->symlink);
 		item->symlink = strdup(info->symlink);
 		if (!item->symlink)
 			return -ENOMEM;

@@ -311,6 +311,12 @@ bool place_trusts_absence(struct meta *meta, const struct place *place,
 	if (class->freshness == FRESH_STRICT ||
 	    (pin && class->freshness != FRESH_BOUNDED))
 		return false;
+	/*
+	 * A table's log, which is strict, names files and partitions that are
+	 * new: who read it must find them.
+	 */
+	if (place->in_table && class->freshness != FRESH_BOUNDED)
+		return false;
 	told_us = told_absent_us(meta->told, place->dir, place->name);
 	return meta_age_ns(told_us) < class->limit_ns ||
 	       meta_age_ns(place->listed_us) < class->limit_ns;

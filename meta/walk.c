@@ -245,8 +245,9 @@ static bool fresh(struct meta_walk *walk)
 	if (name_join(walk->place.dir_object, ".", object, sizeof(object)) < 0)
 		return false;
 	class = place_class(walk->meta, &walk->place, object, true);
+	/* Its STRICT_LISTED_NS are for the lookups behind a listing only. */
 	if (class.freshness == FRESH_STRICT)
-		return age_ns < STRICT_LISTED_NS;
+		return false;
 	return age_ns < class.limit_ns;
 }
 
