@@ -4,6 +4,7 @@
 
 #include "fs/attr.h"
 #include "fs/calls.h"
+#include "fs/handles.h"
 #include "fs/node.h"
 #include "fs/request.h"
 #include "fs/tree.h"
@@ -22,6 +23,7 @@ struct mark {
 };
 
 struct dir_handle {
+	struct handle handle;
 	struct meta_walk *walk;
 	struct mark *marks; /* by rising offset */
 	size_t n_marks;
@@ -32,13 +34,21 @@ static struct dir_handle *handle_of(const struct fuse_file_info *fi)
 	return (struct dir_handle *)(uintptr_t)fi->fh;
 }
 
-static void free_handle(struct dir_handle *h)
+static void drop_dir(struct handle *handle)
 {
+	struct dir_handle *h = (struct dir_handle *)handle;
+
 	meta_walk_end(h->walk);
 	for (size_t i = 0; i < h->n_marks; i++)
 		free(h->marks[i].after);
 	free(h->marks);
 	free(h);
+}
+
+static void free_handle(struct tree *tree, struct dir_handle *h)
+{
+	handles_remove(tree->handles, &h->handle);
+	drop_dir(&h->handle);
 }
 
 static void run_opendir(struct request *r)
@@ -54,14 +64,15 @@ static void run_opendir(struct request *r)
 	if (rc == 0)
 		rc = meta_walk_begin(&r->op, r->tree->meta, dir, &h->walk);
 	if (rc < 0) {
-		free_handle(h);
+		drop_dir(&h->handle);
 		request_end(r, rc);
 		return;
 	}
+	handles_add(r->tree->handles, &h->handle, drop_dir);
 	r->fi.fh = (uintptr_t)h;
 	request_answers(r);
 	if (fuse_reply_open(r->req, &r->fi) < 0)
-		free_handle(h);
+		free_handle(r->tree, h);
 	request_end(r, 0);
 }
 
@@ -78,7 +89,7 @@ void fs_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 void fs_releasedir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	(void)node;
-	free_handle(handle_of(fi));
+	free_handle(fuse_req_userdata(req), handle_of(fi));
 	fuse_reply_err(req, 0);
 }
 

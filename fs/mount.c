@@ -19,6 +19,7 @@
 #include "cache/cache.h"
 #include "fs/control.h"
 #include "fs/fs.h"
+#include "fs/handles.h"
 #include "fs/node.h"
 #include "fs/notify.h"
 #include "fs/options.h"
@@ -157,6 +158,7 @@ static int open_rooms(struct op *op, struct tree *tree)
 	snprintf(lake_id, sizeof(lake_id), "%s@%s", record->url,
 		 record->endpoint ? record->endpoint : "");
 	if (nodes_new(&tree->nodes) < 0 || tickets_new(&tree->tickets) < 0 ||
+	    handles_new(&tree->handles) < 0 ||
 	    notifier_new(tree, &tree->notifier) < 0 ||
 	    requests_new(tree, &tree->requests) < 0)
 		rc = op_fail(op, -ENOMEM, "no memory, or no threads left");
@@ -173,6 +175,7 @@ static int open_rooms(struct op *op, struct tree *tree)
 static void close_rooms(struct tree *tree)
 {
 	requests_free(tree->requests);
+	handles_free(tree->handles);
 	if (tree->cache)
 		cache_close(tree->cache);
 	if (tree->meta)

@@ -47,6 +47,14 @@ static int pin_entry(struct request *r, const struct node_view *node,
 	return -ESTALE;
 }
 
+static void drop_file(struct handle *handle)
+{
+	struct open_file *file = (struct open_file *)handle;
+
+	cache_unpin(file->cached);
+	free(file);
+}
+
 static int make_file(struct request *r, const struct entry *entry,
 		     struct open_file **ret)
 {
@@ -63,14 +71,15 @@ static int make_file(struct request *r, const struct entry *entry,
 		free(file);
 		return rc;
 	}
+	handles_add(r->tree->handles, &file->handle, drop_file);
 	*ret = file;
 	return 0;
 }
 
-static void free_file(struct open_file *file)
+static void free_file(struct tree *tree, struct open_file *file)
 {
-	cache_unpin(file->cached);
-	free(file);
+	handles_remove(tree->handles, &file->handle);
+	drop_file(&file->handle);
 }
 
 static void reply_open(struct request *r, struct open_file *file)
@@ -85,7 +94,7 @@ static void reply_open(struct request *r, struct open_file *file)
 	}
 	request_answers(r);
 	if (fuse_reply_open(r->req, &r->fi) < 0)
-		free_file(file);
+		free_file(r->tree, file);
 	request_end(r, 0);
 }
 
@@ -124,6 +133,6 @@ void fs_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 void fs_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	(void)node;
-	free_file(open_file(fi));
+	free_file(fuse_req_userdata(req), open_file(fi));
 	fuse_reply_err(req, 0);
 }

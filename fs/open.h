@@ -5,11 +5,13 @@
 #include <fuse_lowlevel.h>
 #include <stdint.h>
 
+#include "fs/handles.h"
 #include "meta/meta.h"
 
 struct cache_handle;
 
 struct open_file {
+	struct handle handle;
 	struct cache_handle *cached; /* the pinned generation's bytes */
 	struct entry entry;	     /* as it was pinned */
 };

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct cache;
+struct handles;
 struct lake;
 struct meta;
 struct nodes;
@@ -29,6 +30,7 @@ struct tree {
 	struct notifier *notifier;
 	struct requests *requests;
 	struct tickets *tickets;
+	struct handles *handles;
 	const struct mount_options *options;
 	const char *lake_name; /* as given to mount */
 	const char *mountpoint;
