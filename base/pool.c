@@ -12,8 +12,8 @@
 
 /*
  * Workers are detached and counted; pool_free() waits until the count is 0.
- * When not even the first worker can be started, the job runs on the caller's
- * thread: slow is better than lost.
+ * The first worker starts with the pool and stays: whatever the machine runs
+ * out of later, what is queued is run.
  */
 
 #define IDLE_NS (10 * NS_PER_S)
@@ -56,14 +56,17 @@ static struct job *take_job(struct pool *p) REQUIRES(p->lock)
 	return job;
 }
 
-/* The next job, or NULL when this worker has been idle long enough. */
+/* The next job, or NULL: this worker is idle long enough, and not the last. */
 static struct job *wait_for_job(struct pool *p) REQUIRES(p->lock)
 {
 	uint64_t until_ns = clock_mono_ns() + IDLE_NS;
 	struct job *job;
 	int rc = 0;
 
-	while (!(job = take_job(p)) && !held(p)->closing && rc == 0) {
+	while (!(job = take_job(p)) && !held(p)->closing &&
+	       (rc == 0 || held(p)->n_threads == 1)) {
+		if (rc != 0)
+			until_ns = 0;
 		held(p)->n_idle++;
 		rc = cond_wait(&p->work, &p->lock, until_ns);
 		held(p)->n_idle--;
@@ -118,6 +121,12 @@ int pool_new(const char *name, unsigned max_threads, struct pool **ret)
 	p->guarded.last = &p->guarded.first;
 	p->name = name;
 	p->max_threads = max_threads ? max_threads : 1;
+	p->guarded.n_threads = 1;
+	if (!start_worker(p)) {
+		p->guarded.n_threads = 0;
+		pool_free(p);
+		return -EAGAIN;
+	}
 	*ret = p;
 	return 0;
 }
@@ -149,19 +158,6 @@ static void push(struct pool *p, struct job *job) REQUIRES(p->lock)
 	g->n_queued++;
 }
 
-/* No thread could be started: what is queued runs here if nobody else will. */
-static void run_here(struct pool *p)
-{
-	struct job *job = NULL;
-
-	mutex_lock(&p->lock);
-	if (--held(p)->n_threads == 0)
-		job = take_job(p);
-	mutex_unlock(&p->lock);
-	if (job)
-		job->run(job);
-}
-
 void pool_run(struct pool *p, struct job *job)
 {
 	bool start;
@@ -174,8 +170,11 @@ void pool_run(struct pool *p, struct job *job)
 		held(p)->n_threads++;
 	cond_wake_one(&p->work);
 	mutex_unlock(&p->lock);
-	if (start && !start_worker(p))
-		run_here(p);
+	if (start && !start_worker(p)) {
+		mutex_lock(&p->lock);
+		held(p)->n_threads--; /* the others will come to it */
+		mutex_unlock(&p->lock);
+	}
 }
 
 unsigned pool_queued(struct pool *p)

@@ -6,8 +6,8 @@
  * run() frees it or passes it on.  pool_free() waits for what is queued.
  *
  * Threads: pool_run() from any thread, with any lock of a rank below RANK_BASE
- * held.  Workers start when needed, up to the limit, and end when idle for
- * some seconds.
+ * held.  Workers start when needed, up to the limit; all but the last end when
+ * idle for some seconds.
  */
 #ifndef LAKEFUSE_BASE_POOL_H
 #define LAKEFUSE_BASE_POOL_H
@@ -19,13 +19,13 @@ struct job {
 	void (*run)(struct job *job);
 };
 
-/* Returns 0 or -ENOMEM. */
+/* Starts the first thread.  Returns 0, -ENOMEM, or -EAGAIN: no thread. */
 int pool_new(const char *name, unsigned max_threads, struct pool **ret);
 
 /* Waits until every job has run.  NULL is fine. */
 void pool_free(struct pool *pool);
 
-/* First come, first served.  Never fails, and never blocks. */
+/* First come, first served.  Never fails, never blocks, never runs it here. */
 void pool_run(struct pool *pool, struct job *job);
 
 /* Jobs waiting for a thread now: a gauge. */

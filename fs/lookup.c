@@ -48,14 +48,27 @@ static void reply_entry(struct request *r, const struct entry *entry)
 	request_end(r, 0);
 }
 
+static int find(struct request *r, uint64_t dir, struct entry *ret)
+{
+	struct tickets *tickets = r->tree->tickets;
+	pid_t thread = fuse_req_ctx(r->req)->pid;
+	int rc;
+
+	if (ticket_was_lost(tickets, thread, dir, r->name))
+		return op_fail(&r->op, -ETIMEDOUT,
+			       "%s: the record does not answer", r->name);
+	rc = meta_lookup(&r->op, r->tree->meta, dir, r->name, ret);
+	if (rc == -ETIMEDOUT)
+		ticket_lost(tickets, thread, dir, r->name);
+	return rc;
+}
+
 static void run_lookup(struct request *r)
 {
 	uint64_t dir = node_dir(r->tree->nodes, r->node);
 	struct entry entry;
-	int rc = dir ? 0 : -ESTALE;
+	int rc = dir ? find(r, dir, &entry) : -ESTALE;
 
-	if (rc == 0)
-		rc = meta_lookup(&r->op, r->tree->meta, dir, r->name, &entry);
 	if (rc < 0)
 		request_end(r, rc);
 	else

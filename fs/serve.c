@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,7 +176,7 @@ struct warden {
 	struct tree *tree;
 	pthread_t main_thread;
 	pthread_t thread;
-	volatile sig_atomic_t done; /* set by serve_run() at its end */
+	atomic_bool done; /* set by serve_run() at its end */
 };
 
 static void wake_nothing(int sig)
@@ -203,7 +204,7 @@ static void *watch(void *arg)
 
 	pthread_setname_np(pthread_self(), "lf-warden");
 	our_signals(&set);
-	while (!w->done) {
+	while (!atomic_load(&w->done)) {
 		int sig = sigtimedwait(&set, NULL, &tick);
 
 		if (sig == SIGUSR1) {
@@ -269,7 +270,7 @@ int serve_run(struct tree *tree, void (*ready)(void *arg), void *arg)
 	fuse_session_unmount(tree->session);
 	if (has_herald)
 		pthread_join(herald.thread, NULL);
-	warden.done = 1;
+	atomic_store(&warden.done, true);
 	if (has_warden)
 		pthread_join(warden.thread, NULL);
 	return rc;

@@ -1,7 +1,9 @@
 #include "fs/ticket.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/lock.h"
@@ -20,8 +22,17 @@ struct ticket {
 	struct entry entry;
 };
 
+/* A lookup that ended with its deadline. */
+struct loss {
+	pid_t thread; /* 0: none */
+	uint64_t dir;
+	uint64_t until_ns;
+	char name[META_NAME_MAX + 1];
+};
+
 struct guarded {
 	struct ticket slots[N_TICKETS];
+	struct loss losses[N_TICKETS];
 };
 
 struct tickets {
@@ -96,4 +107,40 @@ bool ticket_take(struct tickets *t, pid_t thread, uint64_t ino,
 	}
 	mutex_unlock(&t->lock);
 	return good;
+}
+
+static struct loss *loss_of(struct tickets *t, pid_t thread) REQUIRES(t->lock)
+{
+	return &t->guarded.losses[(unsigned)thread % N_TICKETS];
+}
+
+void ticket_lost(struct tickets *t, pid_t thread, uint64_t dir,
+		 const char *name)
+{
+	struct loss *loss;
+
+	mutex_lock(&t->lock);
+	loss = loss_of(t, thread);
+	loss->thread = thread;
+	loss->dir = dir;
+	loss->until_ns = clock_mono_ns() + TICKET_NS;
+	snprintf(loss->name, sizeof(loss->name), "%s", name);
+	mutex_unlock(&t->lock);
+}
+
+bool ticket_was_lost(struct tickets *t, pid_t thread, uint64_t dir,
+		     const char *name)
+{
+	struct loss *loss;
+	bool lost;
+
+	mutex_lock(&t->lock);
+	loss = loss_of(t, thread);
+	lost = loss->thread == thread && thread != 0 && loss->dir == dir &&
+	       clock_mono_ns() < loss->until_ns &&
+	       strcmp(loss->name, name) == 0;
+	if (lost)
+		loss->thread = 0;
+	mutex_unlock(&t->lock);
+	return lost;
 }

@@ -41,4 +41,14 @@ void ticket_void(struct tickets *tickets, pid_t thread, uint64_t ino);
 bool ticket_take(struct tickets *tickets, pid_t thread, uint64_t ino,
 		 uint64_t generation, struct entry *ret);
 
+/*
+ * A LOOKUP that waited for a silent record until its deadline comes a second
+ * time: the kernel first asks whether what it knew still holds, and after a
+ * failure looks up anew.  The second one is told at once.
+ */
+void ticket_lost(struct tickets *tickets, pid_t thread, uint64_t dir,
+		 const char *name);
+bool ticket_was_lost(struct tickets *tickets, pid_t thread, uint64_t dir,
+		     const char *name);
+
 #endif

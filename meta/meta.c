@@ -282,7 +282,7 @@ static int answer(struct op *op, struct meta *meta, struct place *place,
 		place_entry(meta, &place->row, place->object, &class, ret);
 		return 0;
 	}
-	if (!place->has_row && place_trusts_absence(meta, place, &class, pin)) {
+	if (!place->has_row && place_trusts_absence(meta, place, &class)) {
 		metric_add(METRIC_META_HITS, 1);
 		return -ENOENT;
 	}

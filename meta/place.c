@@ -304,18 +304,16 @@ bool place_trusts(struct meta *meta, const struct row *row,
 }
 
 bool place_trusts_absence(struct meta *meta, const struct place *place,
-			  const struct class *class, bool pin)
+			  const struct class *class)
 {
 	int64_t told_us;
 
-	if (class->freshness == FRESH_STRICT ||
-	    (pin && class->freshness != FRESH_BOUNDED))
-		return false;
 	/*
-	 * A table's log, which is strict, names files and partitions that are
-	 * new: who read it must find them.
+	 * The kernel's LOOKUP does not say whether open(2) or stat(2) wants to
+	 * know, and open asks the record.  Only `bounded` says that an answer
+	 * may be old whoever asks.
 	 */
-	if (place->in_table && class->freshness != FRESH_BOUNDED)
+	if (class->freshness != FRESH_BOUNDED)
 		return false;
 	told_us = told_absent_us(meta->told, place->dir, place->name);
 	return meta_age_ns(told_us) < class->limit_ns ||

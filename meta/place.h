@@ -63,7 +63,7 @@ bool place_trusts(struct meta *meta, const struct row *row,
 
 /* May its absence? */
 bool place_trusts_absence(struct meta *meta, const struct place *place,
-			  const struct class *class, bool pin);
+			  const struct class *class);
 
 /* What a row means to the caller. */
 void place_entry(struct meta *meta, const struct row *row, const char *object,

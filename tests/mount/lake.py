@@ -324,7 +324,7 @@ class Lake:
         self.mounts.append(mount)
         return mount.start() if start else mount
 
-    def far_record(self, ms=10):
+    def far_record(self, ms=150 if SLOW else 30):
         """The record answers, but from afar: replicas are nearer."""
         self.record.server.faults({"latency_ms": ms})
 

@@ -78,6 +78,21 @@ def test_open_is_close_to_open(lake):
     assert mount.xattr("d/f.bin", "class") == "open"
 
 
+def test_open_after_a_stat_asks_again(lake):
+    """What stat(2) was told before the overwrite is not good for open(2)."""
+    lake.put("d/f.bin")
+    mount = lake.mount(replicas=[])
+    for _ in range(20):
+        os.stat(mount / "d/f.bin")
+        os.stat(mount / "d/f.bin")
+        lake.put("d/f.bin")
+        lake.check("d/f.bin", read(mount / "d/f.bin"))
+        time.sleep(0.05)
+        os.listdir(mount / "d")
+        lake.put("d/f.bin")
+        lake.check("d/f.bin", read(mount / "d/f.bin"))
+
+
 def test_open_sees_another_size_at_open(lake):
     lake.put("f.bin", size=100)
     mount = lake.mount(replicas=[])

@@ -125,6 +125,7 @@ def storm(lake, n_reads, **options):
         lake.put(name, size=size)
         lake.copy(name, "dc1")
     mount = lake.mount(cache={"size": "48MiB"}, **options)
+    lake.far_record(8)
     fork = multiprocessing.get_context("fork")
     acked = fork.Array("Q", [1] * len(table), lock=False)
     results = fork.Queue()
