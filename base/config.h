@@ -35,14 +35,15 @@ struct setting {
 	const char *key; /* in YAML and after -o (groups: group.key) */
 	enum setting_type type;
 	size_t offset;
-	const char *help;    /* one line, with the unit */
+	const char *help;     /* one line, with the unit */
 	const char *standard; /* default, as one would write it; NULL: none */
-	const char *const *choices; /* SETTING_CHOICE, ends with NULL */
+	const char *const *choices;    /* SETTING_CHOICE, ends with NULL */
 	const struct setting *members; /* GROUP and LIST, ends with key NULL */
-	size_t item_size;    /* LIST: the item's struct; offset holds a pointer */
+	size_t item_size; /* LIST: the item's struct; offset holds a pointer */
 	size_t count_offset; /* LIST: unsigned, how many */
 	unsigned max_items;  /* LIST */
-	double min, max;     /* numbers, when max > 0; also SIZE in bytes, TIME in s */
+	double min,
+		max; /* numbers, when max > 0; also SIZE in bytes, TIME in s */
 	bool required;
 };
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -274,23 +275,70 @@ void stage_kill_server(struct stage *stage, enum demo_site site)
 
 /* --- the way out --- */
 
-/* True when the mount is gone, and its daemon with it. */
-static bool unmount(const char *how)
+/* A dead mount can't be looked at, and is one. */
+static bool is_mounted(void)
 {
-	int status = -1, rc;
+	struct stat here, there;
+
+	if (stat(".", &here) < 0 || stat(DEMO_MOUNT, &there) < 0)
+		return errno == ENOTCONN;
+	return here.st_dev != there.st_dev;
+}
+
+/* The daemon, as long as it holds the state; 0: none does. */
+static pid_t daemon_pid(void)
+{
+	auto_close int fd = open("state/lock", O_RDONLY | O_CLOEXEC);
+	char text[PATH_MAX + 64];
+	const char *pid;
+	ssize_t n;
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	pid = strstr(text, "(pid ");
+	return pid ? (pid_t)strtol(pid + strlen("(pid "), NULL, 10) : 0;
+}
+
+static void unmount(void)
+{
+	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		stage_child_begins();
-		execlp("lakefuse", "lakefuse", "umount", how, DEMO_MOUNT,
+		execlp("lakefuse", "lakefuse", "umount", "--force", DEMO_MOUNT,
 		       (char *)NULL);
 		_exit(127);
 	}
-	if (pid < 0)
-		return false;
-	rc = wait_until(pid, clock_mono_ns() + UMOUNT_S * NS_PER_S, false,
-			&status);
-	return rc == 0 && status == 0;
+	if (pid > 0)
+		wait_until(pid, clock_mono_ns() + UMOUNT_S * NS_PER_S, false,
+			   &status);
+}
+
+/*
+ * True when the mount is gone, and its daemon with it.  When the demo was
+ * stopped in the middle of `lakefuse mount`, the daemon may not have come so
+ * far: then there is nothing to unmount, but somebody to end.
+ */
+static bool end_mount(void)
+{
+	uint64_t end_ns = clock_mono_ns() + UMOUNT_S * NS_PER_S;
+	pid_t pid;
+
+	for (;;) {
+		if (is_mounted())
+			unmount();
+		pid = daemon_pid();
+		if (!pid && !is_mounted())
+			return true;
+		if (clock_mono_ns() > end_ns)
+			return false;
+		if (pid > 1 && !is_mounted())
+			kill(pid, SIGTERM);
+		nap();
+	}
 }
 
 void stage_close(struct stage *stage)
@@ -299,7 +347,7 @@ void stage_close(struct stage *stage)
 
 	if (!stage)
 		return;
-	gone = !stage->mounted || unmount("--force");
+	gone = !stage->mounted || end_mount();
 	for (int i = 0; i < DEMO_SITES; i++)
 		stage_kill_server(stage, (enum demo_site)i);
 	if (!gone)

@@ -52,7 +52,7 @@ int cmd_mount(int argc, char **argv)
 	int c, rc;
 
 	opterr = 0; /* one line, and it is ours */
-	while ((c = getopt_long(argc, argv, "+fo:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "fo:h", longs, NULL)) != -1) {
 		if (c == 'h') {
 			help();
 			return EXIT_DONE;

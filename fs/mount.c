@@ -211,12 +211,12 @@ static void tree_is_ready(void *arg)
 {
 	struct readiness *r = arg;
 
+	if (r->fd >= 0 && r->to_syslog)
+		log_open("syslog", (enum log_level)r->tree->options->log_level);
 	log_info("%s is mounted at %s", r->tree->lake_name,
 		 r->tree->mountpoint);
 	if (r->fd < 0)
 		return;
-	if (r->to_syslog)
-		log_open("syslog", (enum log_level)r->tree->options->log_level);
 	redirect_stdio();
 	if (write(r->fd, "ok", 2) < 0)
 		log_warn("the mount command has gone");

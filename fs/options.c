@@ -302,14 +302,8 @@ static int take_option(struct op *op, char *option, struct mount_options *into)
 
 	if (value)
 		*value++ = '\0';
-	rc = config_set(op, mount_settings, option, value ? value : "true",
-			into);
-	if (rc == -ENOENT)
-		return op_fail(op, -EINVAL,
-			       "-o %s: no such option; `lakefuse mount --help` "
-			       "lists them",
-			       option);
-	return rc;
+	rc = config_set(op, mount_settings, option, value, into);
+	return rc == -ENOENT ? -EINVAL : rc; /* it says which was meant */
 }
 
 /* What mount(8) and fstab add, and what says nothing to us. */

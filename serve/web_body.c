@@ -33,8 +33,8 @@ void web_reset(struct web_request *r)
 	struct sockaddr any = {.sa_family = AF_UNSPEC};
 
 	/* On Linux, disconnecting an established TCP socket sends RST. */
-	if (info)
-		connect(info->connect_fd, &any, sizeof(any));
+	if (info && connect(info->connect_fd, &any, sizeof(any)) < 0)
+		shutdown(info->connect_fd, SHUT_RDWR);
 }
 
 /* How many bytes may go now; 0: the fault's end of the body is reached. */

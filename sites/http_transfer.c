@@ -15,7 +15,7 @@
 #define BODY_MAX (64 << 20)
 #define ERROR_BODY_MAX (64 << 10)
 #define ERROR_BODY_DROP (1 << 20)
-#define DATA_BUFFER (512 << 10) /* curl's own maximum */
+#define DATA_BUFFER (64 << 10) /* what came is still in the core's own cache */
 #define META_BUFFER (64 << 10)
 #define TELL_EVERY (128 << 10)
 #define CONNECT_TIMEOUT_MS 10000L

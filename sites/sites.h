@@ -57,8 +57,8 @@ struct object_info {
 	uint32_t crc32c;
 	uint8_t md5[MD5_SIZE];
 	enum object_kind kind;
-	char *symlink;		/* the target, for OBJECT_SYMLINK; or NULL */
-	char *validator;	/* ETag or the like for "still the same"; NULL */
+	char *symlink;	 /* the target, for OBJECT_SYMLINK; or NULL */
+	char *validator; /* ETag or the like for "still the same"; NULL */
 	char storage_class[24]; /* "STANDARD", ...; "" when not told */
 	bool odd_name; /* name is not what the site has: bytes no JSON holds */
 };
@@ -76,15 +76,15 @@ struct object_ref {
 };
 
 struct site_config {
-	char *name;	   /* "record" for the record; else from lake.yaml */
-	char *url;	   /* gs://bucket[/prefix], s3://..., file:///dir */
-	char *endpoint;	   /* https://host[:port]; NULL: the scheme's own */
-	char *region;	   /* S3 only; NULL: us-east-1 */
-	char *credentials; /* adc | anonymous | a file's path; NULL: adc */
-	char *stamp;	   /* header or xattr with the generation; or NULL */
-	char *ca_file;	   /* PEM bundle instead of the system's; or NULL */
-	char *user_project; /* requester pays; or NULL */
-	bool path_style;   /* S3: bucket in the path (the default) */
+	char *name;	      /* "record" for the record; else from lake.yaml */
+	char *url;	      /* gs://bucket[/prefix], s3://..., file:///dir */
+	char *endpoint;	      /* https://host[:port]; NULL: the scheme's own */
+	char *region;	      /* S3 only; NULL: us-east-1 */
+	char *credentials;    /* adc | anonymous | a file's path; NULL: adc */
+	char *stamp;	      /* header or xattr with the generation; or NULL */
+	char *ca_file;	      /* PEM bundle instead of the system's; or NULL */
+	char *user_project;   /* requester pays; or NULL */
+	bool path_style;      /* S3: bucket in the path (the default) */
 	unsigned connections; /* for data, at most; 0: 16 */
 };
 
@@ -128,12 +128,12 @@ int lake_stat(struct op *op, struct lake *lake, const char *name,
 
 /* A listing, or a part of one. */
 struct list_query {
-	const char *prefix;	  /* names begin with it; "" for all */
-	bool delimited;		  /* stop at the next '/': one directory */
-	const char *start;	  /* first name, inclusive; NULL: from the start */
-	const char *end;	  /* names below it only; NULL: to the end */
-	const char *token;	  /* the page after this one; NULL: first */
-	unsigned max;		  /* names in a page; 0: 1,000 */
+	const char *prefix; /* names begin with it; "" for all */
+	bool delimited;	    /* stop at the next '/': one directory */
+	const char *start;  /* first name, inclusive; NULL: from the start */
+	const char *end;    /* names below it only; NULL: to the end */
+	const char *token;  /* the page after this one; NULL: first */
+	unsigned max;	    /* names in a page; 0: 1,000 */
 };
 
 /*
@@ -161,10 +161,10 @@ struct read_part {
 	void *arg;
 	unsigned avoid; /* bit per site that must not serve */
 	/* Set by lake_read(), also when it fails: */
-	size_t n_done;	     /* bytes in buf, from its start */
-	unsigned sites;	     /* bit per site that served some of them */
-	unsigned last_site;  /* who served last */
-	enum proof proof;    /* and why it could */
+	size_t n_done;	    /* bytes in buf, from its start */
+	unsigned sites;	    /* bit per site that served some of them */
+	unsigned last_site; /* who served last */
+	enum proof proof;   /* and why it could */
 };
 
 /*
@@ -192,7 +192,7 @@ const char *lake_site_url(const struct lake *lake, unsigned site);
 /* What a site's copy of ref is now: asked afresh, for `lakefuse where`. */
 struct copy_report {
 	unsigned site;
-	enum proof proof;  /* PROOF_NONE: may not serve */
+	enum proof proof; /* PROOF_NONE: may not serve */
 	bool present;
 	uint64_t size;
 	uint64_t generation; /* the site's own or the stamp; 0: unknown */
@@ -222,14 +222,14 @@ struct site_status {
 	const char *name;
 	const char *url;
 	bool is_record;
-	bool broken;		 /* left alone by the circuit breaker */
-	uint64_t latency_ns;	 /* to the first byte, smoothed; 0: unknown */
+	bool broken;	     /* left alone by the circuit breaker */
+	uint64_t latency_ns; /* to the first byte, smoothed; 0: unknown */
 	uint64_t n_requests;
 	uint64_t n_failures;
 	uint64_t read_bytes;
 	uint64_t refused[N_REFUSALS];
-	char last_error[240];	 /* "" when there was none */
-	int64_t last_error_ms;	 /* wall clock */
+	char last_error[240];  /* "" when there was none */
+	int64_t last_error_ms; /* wall clock */
 };
 
 const char *refusal_name(enum refusal why);

@@ -65,9 +65,9 @@ static void the_example_of_the_manual_is_taken(void **state UNUSED)
 
 static void an_unknown_key_is_named_with_its_line(void **state UNUSED)
 {
-	assert_int_equal(load_text("record: {url: gs://b}\nreplica: []\n",
-				   NULL),
-			 -EINVAL);
+	assert_int_equal(
+		load_text("record: {url: gs://b}\nreplica: []\n", NULL),
+		-EINVAL);
 	assert_non_null(strstr(op.why, ":2: replica"));
 	options_done(&options);
 }
@@ -86,11 +86,10 @@ static void the_record_must_be_there_and_unlike_a_replica(void **state UNUSED)
 {
 	assert_int_equal(load_text("here: dc1\n", NULL), -EINVAL);
 	options_done(&options);
-	assert_int_equal(
-		load_text("record: {url: gs://b}\n"
-			  "replicas: [{name: record, url: s3://b}]\n",
-			  NULL),
-		-EINVAL);
+	assert_int_equal(load_text("record: {url: gs://b}\n"
+				   "replicas: [{name: record, url: s3://b}]\n",
+				   NULL),
+			 -EINVAL);
 	options_done(&options);
 	assert_int_equal(load_text("record: {url: gs://b}\n"
 				   "replicas: [{name: a, url: s3://b}, "
@@ -104,8 +103,7 @@ static void a_bucket_alone_is_enough(void **state UNUSED)
 {
 	memset(&options, 0, sizeof(options));
 	op_init(&op, 0);
-	assert_int_equal(options_load(&op, "gs://lake/sub", NULL, &options),
-			 0);
+	assert_int_equal(options_load(&op, "gs://lake/sub", NULL, &options), 0);
 	assert_non_null(strstr(options.state, "lakefuse/lake_sub"));
 	assert_true(options.uid == UID_UNSET);
 	options_done(&options);
@@ -122,8 +120,7 @@ int main(void)
 		cmocka_unit_test(the_example_of_the_manual_is_taken),
 		cmocka_unit_test(an_unknown_key_is_named_with_its_line),
 		cmocka_unit_test(options_win_over_the_file),
-		cmocka_unit_test(
-			the_record_must_be_there_and_unlike_a_replica),
+		cmocka_unit_test(the_record_must_be_there_and_unlike_a_replica),
 		cmocka_unit_test(a_bucket_alone_is_enough),
 	};
 

@@ -9,8 +9,8 @@
 
 static const struct object_ref ref = {.name = "t/part-0", .generation = 7};
 
-static void a_proof_is_remembered_for_its_site_and_generation(
-	void **state UNUSED)
+static void
+a_proof_is_remembered_for_its_site_and_generation(void **state UNUSED)
 {
 	struct object_ref newer = {.name = "t/part-0", .generation = 8};
 	struct copies *c;
@@ -86,8 +86,7 @@ int main(void)
 		cmocka_unit_test(
 			a_proof_is_remembered_for_its_site_and_generation),
 		cmocka_unit_test(a_refusal_is_asked_again_after_a_while),
-		cmocka_unit_test(
-			a_quarantine_outlives_proofs_and_other_copies),
+		cmocka_unit_test(a_quarantine_outlives_proofs_and_other_copies),
 		cmocka_unit_test(a_validator_that_does_not_fit_is_not_cut),
 	};
 

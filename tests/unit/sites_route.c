@@ -18,10 +18,10 @@ struct fake {
 	struct site site;
 	struct object_info info; /* of its copy; size 0: absent */
 	const char *etag;
-	size_t cut_after; /* 0: never; else the read fails after so many */
-	int fail_rc;	  /* 0, or what a read comes to without a byte */
-	int n_fails;	  /* how often; -1: always */
-	bool bare_headers; /* reads tell neither stamp nor checksum */
+	size_t cut_after;   /* 0: never; else the read fails after so many */
+	int fail_rc;	    /* 0, or what a read comes to without a byte */
+	int n_fails;	    /* how often; -1: always */
+	bool bare_headers;  /* reads tell neither stamp nor checksum */
 	unsigned char fill; /* the byte it serves */
 	int n_reads, n_stats;
 	char last_validator[64];
@@ -228,8 +228,8 @@ static void a_generation_that_is_gone_is_estale(void **state UNUSED)
 	assert_int_equal(read_all(), -ESTALE);
 }
 
-static void a_gone_generation_is_served_while_a_copy_is_left(
-	void **state UNUSED)
+static void
+a_gone_generation_is_served_while_a_copy_is_left(void **state UNUSED)
 {
 	fakes[0].fail_rc = -ESTALE;
 	fakes[0].n_fails = -1;
