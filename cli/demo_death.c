@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -14,6 +16,7 @@
 #include "base/op.h"
 #include "cli/demo_http.h"
 #include "cli/demo_show.h"
+#include "cli/json.h"
 
 /*
  * The reader is a real sha256sum on an open file that it shares with us: its
@@ -23,6 +26,7 @@
 #define BIG_PATH DEMO_MOUNT "/" DEMO_BIG_NAME
 #define KILL_AT (DEMO_BIG_SIZE / 4)
 #define READ_S 40
+#define STATUS_MAX (64u << 10) /* what an attribute can hold */
 
 static pid_t start_reader(int file, int *ret_fd)
 {
@@ -77,14 +81,35 @@ static int claim_sum(struct op *op, const struct table *t, int fd, int status)
 			  "error");
 }
 
-static int claim_other_site(struct op *op, int file)
+/* What a site has served so far, as the mount counts it; 0: unknown. */
+static int64_t bytes_from(const char *name)
 {
-	char who[64];
-	ssize_t n = fgetxattr(file, "user.lake.site", who, sizeof(who) - 1);
+	auto_free char *text = calloc(1, STATUS_MAX);
+	const json_t *site;
+	int64_t bytes = 0;
+	json_t *root;
+	size_t i;
 
-	who[n > 0 ? n : 0] = '\0';
-	return show_claim(op, strcmp(who, "dc2") == 0,
-			  "the read was finished by %s", who);
+	if (!text ||
+	    getxattr(DEMO_MOUNT, "user.lake.status", text, STATUS_MAX - 1) < 0)
+		return 0;
+	root = json_loads(text, 0, NULL);
+	json_array_foreach(json_object_get(root, "sites"), i, site)
+	{
+		if (strcmp(json_text(site, "name"), name) == 0)
+			bytes = json_number(site, "read_bytes");
+	}
+	json_decref(root);
+	return bytes;
+}
+
+static int claim_other_site(struct op *op, int64_t before)
+{
+	int64_t bytes = bytes_from("dc2") - before;
+
+	return show_claim(op, bytes > (1 << 20),
+			  "dc2 went on where dc1 stopped, with %lld MiB",
+			  (long long)bytes >> 20);
 }
 
 /* The reader is running: kills the site, and waits for the reader's end. */
@@ -115,6 +140,7 @@ int demo_death(struct op *op, struct demo *demo)
 	const struct table *t = tables_find(demo->tables, DEMO_BIG_NAME);
 	auto_close int file = open(BIG_PATH, O_RDONLY | O_CLOEXEC);
 	auto_close int fd = -1;
+	int64_t before = bytes_from("dc2");
 	int status = 0, rc;
 	pid_t reader;
 
@@ -136,6 +162,6 @@ int demo_death(struct op *op, struct demo *demo)
 	if (rc == 0)
 		rc = claim_sum(op, t, fd, status);
 	if (rc == 0)
-		rc = claim_other_site(op, file);
+		rc = claim_other_site(op, before);
 	return rc < 0 ? rc : show_done(op, "lakefuse status " DEMO_MOUNT);
 }

@@ -268,7 +268,8 @@ static int answer(struct op *op, struct meta *meta, struct place *place,
 {
 	struct class class;
 	bool is_dir;
-	int rc = learn(op, meta, place);
+	/* A name not known yet is asked for, whatever its class is. */
+	int rc = place->has_row ? learn(op, meta, place) : 0;
 
 	if (rc < 0)
 		return rc;

@@ -38,9 +38,7 @@ def test_cat_of_a_small_file_costs_two_requests(lake):
     with Asked(lake.record) as asked:
         subprocess.run(["cat", mount / "f.bin"], check=True,
                        stdout=subprocess.DEVNULL)
-    assert asked.requests <= 3, asked.counts
-    if asked.requests > 2:
-        pytest.xfail("lookup, open and bytes are a request each")
+    assert asked.requests <= 2, asked.counts
 
 
 def test_cat_below_directories_costs_no_more_a_file(lake):
