@@ -142,16 +142,42 @@ static int ask_object(struct op *op, struct meta *meta,
 	return rc < 0 ? rc : 0;
 }
 
-/* One listing from the name on; 1, it is there; 0, it is not. */
-static int ask_listing(struct op *op, struct meta *meta,
-		       const struct place *place, unsigned site,
-		       struct answer *ret)
+static int has_rows(struct op *op, struct conn *conn, void *arg)
+{
+	struct row_range range = {.parent = *(const uint64_t *)arg, .from = ""};
+	struct row row;
+
+	return rows_range(op, conn, &range, &row, 1);
+}
+
+/*
+ * Nothing is known of the directory: its first page is asked for, from the
+ * start.  Most directories are no larger, and then all of it is known with one
+ * request, whether it is a table as well.
+ */
+static int is_untouched(struct op *op, struct meta *meta,
+			const struct place *place, unsigned site)
+{
+	uint64_t dir = place->dir;
+	int rc;
+
+	if (site != SITE_RECORD || place->listed_us ||
+	    meta->config.namespace_union)
+		return 0;
+	rc = store_read(op, meta->store, has_rows, &dir);
+	return rc < 0 ? rc : rc == 0;
+}
+
+/* A page from start on (NULL: all); 1 found, 0 not, -EAGAIN not in it. */
+static int ask_page(struct op *op, struct meta *meta, const struct place *place,
+		    unsigned site, const char *start, struct answer *ret)
 {
 	struct page_query query = {.site = site,
 				   .dir_object = place->dir_object,
-				   .start = place->name,
-				   .max = SIBLINGS};
-	struct page_merge merge = {.dir = place->dir, .from = place->name};
+				   .start = start,
+				   .max = start ? SIBLINGS : PAGE_NAMES};
+	struct page_merge merge = {.dir = place->dir,
+				   .from = start ? start : ""};
 	char dir_key[KEY_SIZE + 1];
 	struct page page;
 	bool found, covered;
@@ -161,13 +187,33 @@ static int ask_listing(struct op *op, struct meta *meta,
 		return rc;
 	snprintf(dir_key, sizeof(dir_key), "%s/", place->name);
 	merge.to = page_to(&page);
+	if (!start && !page.token)
+		merge.complete_us = page.sent_us;
 	rc = page_merge(op, meta, &page, &merge);
 	found = page_find(&page, place->name) || page_find(&page, dir_key);
 	covered = !page.token || strcmp(page.last, dir_key) >= 0;
 	page_done(&page);
-	if (rc < 0 || found || covered)
-		return rc < 0 ? rc : found;
-	return ask_below(op, meta, place, site, ret);
+	if (rc < 0)
+		return rc;
+	return found ? 1 : covered ? 0 : -EAGAIN;
+}
+
+/* What a listing says of a name; 1, it is there; 0, it is not. */
+static int ask_listing(struct op *op, struct meta *meta,
+		       const struct place *place, unsigned site,
+		       struct answer *ret)
+{
+	int rc = is_untouched(op, meta, place, site);
+
+	if (rc > 0)
+		rc = ask_page(op, meta, place, site, NULL, ret);
+	else if (rc == 0)
+		rc = -EAGAIN;
+	if (rc == -EAGAIN && !ret->unanswered)
+		rc = ask_page(op, meta, place, site, place->name, ret);
+	if (rc == -EAGAIN && !ret->unanswered)
+		rc = ask_below(op, meta, place, site, ret);
+	return rc;
 }
 
 static int ask_record(struct op *op, struct meta *meta,

@@ -254,6 +254,9 @@ static int ask(struct op *op, struct meta *meta, struct place *place,
 		op_fail(op, rc, "%s", own.why);
 	if (rc < 0 && answer.unanswered)
 		return last_known(op, meta, place, rc, ret);
+	/* The answer may have brought the table it is in. */
+	if (rc >= 0 && !place->has_row)
+		rc = learn(op, meta, place);
 	if (rc < 0)
 		return rc;
 	class = place_class(meta, place, place->object,

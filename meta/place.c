@@ -254,15 +254,30 @@ static int look(struct op *op, struct meta *meta, uint64_t dir,
 	return rc;
 }
 
-int place_learn(struct op *op, struct meta *meta, const struct place *place)
+/* The names that mark a table; a listing not long ago told them, too. */
+static int look_for_marks(struct op *op, struct meta *meta,
+			  const struct place *place)
 {
-	struct told_times at = {.told_us = meta_stamp(meta)};
 	struct page_query query = {.dir_object = place->root_object,
 				   .start = ".hoodie",
 				   .end = "metadata0"};
+	struct place root;
+	int rc = place_find(op, meta, place->root, "metadata", &root);
+
+	if (rc < 0)
+		return rc;
+	if (root.listed_us && meta_age_ns(root.listed_us) < LEARN_AGAIN_NS)
+		return 0;
+	return look(op, meta, place->root, &query);
+}
+
+int place_learn(struct op *op, struct meta *meta, const struct place *place)
+{
+	struct told_times at = {.told_us = meta_stamp(meta)};
+	struct page_query query;
 	char object[OBJECT_NAME_MAX + 2];
 	struct place again;
-	int rc = look(op, meta, place->root, &query);
+	int rc = look_for_marks(op, meta, place);
 
 	if (rc < 0)
 		return rc;

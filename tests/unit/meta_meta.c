@@ -455,13 +455,26 @@ static void a_directory_behind_many_siblings_is_found(void **state UNUSED)
 {
 	char name[64];
 
-	for (int i = 0; i < 150; i++) {
+	for (int i = 0; i < 1500; i++) {
 		snprintf(name, sizeof(name), "a-%04d", i);
 		put(name);
 	}
 	put("a/x");
+	/* the first page of all, the page from the name on, and below it */
 	assert_int_equal(look(META_ROOT, "a"), 0);
 	assert_int_equal(e.kind, ENTRY_DIR);
+	assert_int_equal(requests(), 3);
+}
+
+static void a_small_directory_is_known_with_its_first_name(void **state UNUSED)
+{
+	put("d/x");
+	put("d/y");
+	put("d/z");
+	assert_int_equal(look(dir_id("d"), "y"), 0);
+	assert_int_equal(requests(), 2);
+	list(dir_id("d"));
+	assert_int_equal(look(dir_id("d"), "x"), 0);
 	assert_int_equal(requests(), 2);
 }
 
@@ -1327,6 +1340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(one_request_decides_what_an_unknown_name_is),
 		T(a_directory_behind_many_siblings_is_found),
+		T(a_small_directory_is_known_with_its_first_name),
 		T(siblings_come_with_a_lookup),
 		T(class_open_repeats_a_name_for_its_ttl),
 		T(an_open_asks_the_record_and_learns_the_new_one),
