@@ -7,6 +7,7 @@
 #include "fs/handles.h"
 #include "fs/node.h"
 #include "fs/request.h"
+#include "fs/ticket.h"
 #include "fs/tree.h"
 
 /*
@@ -152,6 +153,9 @@ static int add_entry(void *arg, const struct entry *entry)
 		f->rc = attr_reply(tree, entry, &param);
 		if (f->rc < 0)
 			return 1;
+		/* The name is good for a while: no LOOKUP comes before OPEN. */
+		ticket_void(tree->tickets, fuse_req_ctx(f->r->req)->pid,
+			    entry->ino);
 	} else {
 		attr_of_entry(tree, entry, &param.attr);
 	}
@@ -225,7 +229,7 @@ static int fill_reply(struct fill *f, struct dir_handle *h)
 	f->offset = mark ? mark->offset : 2;
 	rc = meta_walk_from(&r->op, h->walk, mark ? mark->after : NULL,
 			    add_entry, f);
-	if (rc >= 0 && f->last[0])
+	if (f->last[0])
 		set_mark(h, f->offset, f->last);
 	return rc < 0 ? rc : f->rc;
 }

@@ -218,10 +218,9 @@ static void tree_is_ready(void *arg)
 	if (r->fd < 0)
 		return;
 	redirect_stdio();
+	/* It stays open: its number must not become another file's. */
 	if (write(r->fd, "ok", 2) < 0)
 		log_warn("the mount command has gone");
-	close(r->fd);
-	r->fd = -1;
 }
 
 static int serve_tree(struct op *op, struct tree *tree, int ready_fd)
@@ -286,6 +285,7 @@ static int run_here(struct op *op, const struct mount_call *call,
 	};
 	int rc = options_unsafe(op, options, &tree.unsafe);
 
+	op_init(&tree.life, 0);
 	if (rc == 0)
 		rc = state_lock(op, options->state, mountpoint, &lock_fd);
 	if (rc < 0)
@@ -315,7 +315,7 @@ static void run_daemon(const struct mount_call *call,
 	if (chdir("/") < 0)
 		_exit(1);
 	rc = run_here(&op, call, options, mountpoint, fd);
-	if (rc < 0 && fcntl(fd, F_GETFD) >= 0)
+	if (rc < 0)
 		dprintf(fd, "%s", op.why);
 	_exit(rc < 0 ? 1 : 0);
 }

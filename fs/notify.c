@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/lock.h"
 #include "base/metrics.h"
@@ -30,6 +31,7 @@ struct notifier {
 	struct cond wake;
 	struct tree *tree;
 	pthread_t thread;
+	bool stopped; /* and joined; the owner's */
 };
 
 static struct guarded *held(struct notifier *n) REQUIRES(n->lock)
@@ -106,17 +108,35 @@ int notifier_new(struct tree *tree, struct notifier **ret)
 	return 0;
 }
 
+bool notifier_stop(struct notifier *n, unsigned timeout_ms)
+{
+	struct timespec until;
+
+	if (n->stopped)
+		return true;
+	mutex_lock(&n->lock);
+	held(n)->stopping = true;
+	cond_wake_all(&n->wake);
+	mutex_unlock(&n->lock);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	n->stopped = pthread_clockjoin_np(n->thread, NULL, CLOCK_MONOTONIC,
+					  &until) == 0;
+	return n->stopped;
+}
+
 void notifier_free(struct notifier *n)
 {
 	struct news *news;
 
 	if (!n)
 		return;
-	mutex_lock(&n->lock);
-	held(n)->stopping = true;
-	cond_wake_all(&n->wake);
-	mutex_unlock(&n->lock);
-	pthread_join(n->thread, NULL);
+	notifier_stop(n, 60000);
 	while ((news = n->guarded.first)) {
 		n->guarded.first = news->next;
 		free(news);

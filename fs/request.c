@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "fs/options.h"
@@ -55,6 +57,26 @@ void requests_cancel_all(struct requests *rs)
 	for (struct request *r = held(rs)->first; r; r = r->next)
 		op_cancel(&r->op);
 	mutex_unlock(&rs->lock);
+}
+
+static bool is_idle(struct requests *rs)
+{
+	bool idle;
+
+	mutex_lock(&rs->lock);
+	idle = !held(rs)->first;
+	mutex_unlock(&rs->lock);
+	return idle;
+}
+
+void requests_drain(struct requests *rs)
+{
+	struct timespec tick = {.tv_nsec = (long)(10 * NS_PER_MS)};
+
+	while (!is_idle(rs)) {
+		requests_cancel_all(rs);
+		nanosleep(&tick, NULL);
+	}
 }
 
 void requests_free(struct requests *rs)

@@ -45,6 +45,9 @@ int requests_new(struct tree *tree, struct requests **ret);
 void requests_free(struct requests *requests);
 void requests_cancel_all(struct requests *requests);
 
+/* The same, and comes back when all have been answered. */
+void requests_drain(struct requests *requests);
+
 /* A request ready to be filled in; NULL: answered already with ENOMEM. */
 struct request *request_new(fuse_req_t req, fuse_ino_t node);
 

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/op.h"
 #include "fs/calls.h"
+#include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/request.h"
 #include "fs/status.h"
@@ -27,6 +29,9 @@
 
 /* How often the warden looks whether the session has ended. */
 #define TICK_MS 100
+
+/* How long the notifier may take to come back from the kernel. */
+#define STOP_MS 2000
 
 static void want_if(struct fuse_conn_info *conn, unsigned capability)
 {
@@ -226,6 +231,7 @@ struct herald {
 	void (*ready)(void *arg);
 	void *arg;
 	pthread_t thread;
+	bool answered;
 };
 
 /* The first look at the tree is ours: only then is it said to be there. */
@@ -235,8 +241,12 @@ static void *announce(void *arg)
 	struct stat st;
 
 	pthread_setname_np(pthread_self(), "lf-herald");
-	if (stat(h->tree->mountpoint, &st) == 0 && st.st_ino == META_ROOT)
+	h->answered =
+		stat(h->tree->mountpoint, &st) == 0 && st.st_ino == META_ROOT;
+	if (h->answered)
 		h->ready(h->arg);
+	else
+		fuse_session_exit(h->tree->session);
 	return NULL;
 }
 
@@ -253,25 +263,45 @@ static int loop(struct tree *tree)
 	return rc < 0 ? rc : 0;
 }
 
+/*
+ * Nothing may write to the session's descriptor once it is closed: its number
+ * may be another file's by then.  The notifier can be stuck in the kernel,
+ * behind a lookup that nobody answers any more; ending the connection by force
+ * frees it, where we may.
+ */
+static void unmount(struct tree *tree)
+{
+	op_cancel(&tree->life);
+	requests_drain(tree->requests);
+	if (!notifier_stop(tree->notifier, STOP_MS))
+		umount2(tree->mountpoint, MNT_FORCE);
+	fuse_session_unmount(tree->session);
+	if (notifier_stop(tree->notifier, STOP_MS))
+		return;
+	log_warn("%s: the kernel holds a thread of ours; ending without it",
+		 tree->mountpoint);
+	_exit(0);
+}
+
 int serve_run(struct tree *tree, void (*ready)(void *arg), void *arg)
 {
 	struct warden warden = {.tree = tree, .main_thread = pthread_self()};
 	struct herald herald = {.tree = tree, .ready = ready, .arg = arg};
 	struct sigaction nothing = {.sa_handler = wake_nothing};
 	bool has_herald, has_warden;
-	int rc;
+	int rc = -EAGAIN;
 
 	sigaction(SIGUSR2, &nothing, NULL);
 	has_warden = pthread_create(&warden.thread, NULL, watch, &warden) == 0;
 	has_herald =
 		pthread_create(&herald.thread, NULL, announce, &herald) == 0;
-	rc = loop(tree);
-	requests_cancel_all(tree->requests);
-	fuse_session_unmount(tree->session);
+	if (has_herald)
+		rc = loop(tree);
+	unmount(tree);
 	if (has_herald)
 		pthread_join(herald.thread, NULL);
 	atomic_store(&warden.done, true);
 	if (has_warden)
 		pthread_join(warden.thread, NULL);
-	return rc;
+	return rc == 0 && !herald.answered ? -EIO : rc;
 }

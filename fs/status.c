@@ -274,7 +274,7 @@ static json_t *where_json(struct tree *tree, const char *path)
 	int serves = -1;
 	int rc;
 
-	op_init(&op, tree->options->op_timeout_ns);
+	op_child(&op, &tree->life, tree->options->op_timeout_ns);
 	rc = find(&op, tree, path, &entry);
 	if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR)
 		return json_pack("{s:o}", "error",
@@ -304,7 +304,7 @@ static json_t *odds_json(struct tree *tree)
 	struct odd_list odd = {.list = json_array(), .dir = ""};
 	struct op op;
 
-	op_init(&op, tree->options->op_timeout_ns);
+	op_child(&op, &tree->life, tree->options->op_timeout_ns);
 	meta_each_odd(&op, tree->meta, add_odd, &odd);
 	return json_pack("{s:o}", "odd", odd.list);
 }

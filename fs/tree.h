@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/op.h"
+
 struct cache;
 struct handles;
 struct lake;
@@ -32,6 +34,7 @@ struct tree {
 	struct tickets *tickets;
 	struct handles *handles;
 	const struct mount_options *options;
+	struct op life;	       /* cancelled when the session ends */
 	const char *lake_name; /* as given to mount */
 	const char *mountpoint;
 	char *control_path;

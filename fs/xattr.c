@@ -24,7 +24,8 @@ struct source {
 
 static int get_generation(struct source *s)
 {
-	if (s->node->kind == ENTRY_DIR)
+	if (s->node->kind == ENTRY_DIR ||
+	    (s->node->generation & ORPHAN_GENERATION))
 		return -ENODATA;
 	snprintf(s->text, sizeof(s->text), "%" PRIu64, s->node->generation);
 	return 0;
@@ -138,10 +139,16 @@ static const struct {
 static int find_entry(struct request *r, const struct node_view *node,
 		      struct entry *ret)
 {
+	int rc;
+
 	if (node->id == FUSE_ROOT_ID)
 		return meta_directory(&r->op, r->tree->meta, META_ROOT, ret);
-	return meta_lookup(&r->op, r->tree->meta, node->parent, node->name,
-			   ret);
+	rc = meta_lookup(&r->op, r->tree->meta, node->parent, node->name, ret);
+	/* Of another generation than the node: the kernel looks again. */
+	if (rc == 0 && node->kind == ENTRY_FILE &&
+	    ret->generation != node->generation)
+		rc = -ESTALE;
+	return rc;
 }
 
 /* The two ways to ask: how long is it (size 0), and what is it. */

@@ -117,6 +117,12 @@ int creds_header(struct op *op, struct creds *creds, char **ret_header)
 	}
 	mutex_lock(&creds->lock);
 	rc = refresh(op, creds);
+	if (rc < 0 && creds->header) {
+		/* Being replaced just now: the old one may still do. */
+		log_warn("%s; going on with the token read before", op->why);
+		op_forgive(op);
+		rc = 0;
+	}
 	if (!rc)
 		copy = strdup(creds->header);
 	mutex_unlock(&creds->lock);

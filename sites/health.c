@@ -82,6 +82,36 @@ void health_good(struct health *h, uint64_t latency_ns, uint64_t n_bytes)
 	mutex_unlock(&h->lock);
 }
 
+static void note_error(struct health_state *s, const char *why)
+{
+	snprintf(s->last_error, sizeof(s->last_error), "%s", why);
+	s->last_error_ms = clock_wall_ms();
+}
+
+void health_denied(struct health *h, const char *why)
+{
+	health_good(h, 0, 0);
+	mutex_lock(&h->lock);
+	held(h)->n_failures++;
+	note_error(held(h), why);
+	mutex_unlock(&h->lock);
+}
+
+void health_probed(struct health *h, uint64_t latency_ns)
+{
+	struct health_state *s;
+
+	mutex_lock(&h->lock);
+	s = held(h);
+	s->n_requests++;
+	if (s->retry_ns)
+		s->n_bad = BAD_IN_A_ROW - 1;
+	s->retry_ns = 0;
+	s->probing = false;
+	smooth(s, latency_ns);
+	mutex_unlock(&h->lock);
+}
+
 static void open_breaker(struct health_state *s)
 {
 	s->pause_ns = s->pause_ns ? s->pause_ns * 2 : PAUSE_MIN_NS;
@@ -100,8 +130,7 @@ void health_bad(struct health *h, const char *why)
 	s->n_requests++;
 	s->n_failures++;
 	s->n_bad++;
-	snprintf(s->last_error, sizeof(s->last_error), "%s", why);
-	s->last_error_ms = clock_wall_ms();
+	note_error(s, why);
 	/* Requests that were under way when it opened don't lengthen it. */
 	if (s->n_bad >= BAD_IN_A_ROW && (!s->retry_ns || s->probing))
 		open_breaker(s);

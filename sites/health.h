@@ -48,6 +48,16 @@ bool health_is_broken(struct health *health);
 /* latency_ns 0: not measured by this request. */
 void health_good(struct health *health, uint64_t latency_ns, uint64_t n_bytes);
 void health_bad(struct health *health, const char *why);
+
+/* It answered 401 or 403: remembered for status, no trouble of the site's. */
+void health_denied(struct health *health, const char *why);
+
+/*
+ * A probe that brought no data went well: readers may try again, and the first
+ * failure of theirs opens the breaker as if it had never closed.
+ */
+void health_probed(struct health *health, uint64_t latency_ns);
+
 void health_refused(struct health *health, enum refusal why);
 
 /* What to expect of it: measured, else the prior. */

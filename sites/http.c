@@ -59,8 +59,11 @@ static uint64_t patience_ends_ns(const struct transfer *t)
 	const struct http_request *request = t->request;
 	uint64_t started = atomic_load(&t->started_ns);
 
+	/* In the queue behind others, who may hang: some more patience. */
 	if (!started)
-		return 0;
+		return request->first_byte_ns
+			       ? t->queued_ns + 4 * request->first_byte_ns
+			       : 0;
 	if (!atomic_load(&t->first_ns))
 		return request->first_byte_ns ? started + request->first_byte_ns
 					      : 0;
@@ -208,7 +211,10 @@ int http_do(struct op *op, struct http *http, struct http_request *request,
 	    struct http_response *ret)
 {
 	struct lane *lane = &http->lanes[request->lane];
-	struct transfer t = {.lane = lane, .request = request, .response = ret};
+	struct transfer t = {.lane = lane,
+			     .request = request,
+			     .response = ret,
+			     .queued_ns = clock_mono_ns()};
 	int gave_up = op_expired(op);
 
 	memset(ret, 0, sizeof(*ret));

@@ -40,6 +40,7 @@ struct transfer {
 	bool abandoned; /* [lock] the caller gave up */
 	bool collected; /* [lock] the lane knows that */
 
+	uint64_t queued_ns; /* fixed: when http_do() was called */
 	/* Times are 0 until then. */
 	atomic_uint_fast64_t started_ns; /* [atomic] */
 	atomic_uint_fast64_t first_ns;	 /* [atomic] first byte of the answer */

@@ -161,8 +161,10 @@ static int try_once(struct op *op, struct lake *lake, const struct call *call,
 	rc = call->make(&try_op, s->site, call->arg);
 	if (rc == -ETIMEDOUT && op_expired(op) == 0)
 		rc = -EAGAIN; /* this try's own time is over, not op's */
-	if (is_site_trouble(rc) || rc == -ETIMEDOUT || rc == -EACCES)
+	if (is_site_trouble(rc) || rc == -ETIMEDOUT)
 		health_bad(&s->health, try_op.why);
+	else if (rc == -EACCES)
+		health_denied(&s->health, try_op.why);
 	else if (rc != -EINTR)
 		health_good(&s->health, clock_mono_ns() - start_ns, 0);
 	if (rc < 0) {

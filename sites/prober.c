@@ -42,7 +42,7 @@ static void probe(struct prober *p, struct lake_site *s)
 	metric_add(METRIC_REPLICA_REQUESTS, 1);
 	rc = s->site->ops->check(&op, s->site);
 	if (rc == 0)
-		health_good(&s->health, clock_mono_ns() - start_ns, 0);
+		health_probed(&s->health, clock_mono_ns() - start_ns);
 	else if (rc != -EINTR)
 		health_bad(&s->health, op.why);
 }

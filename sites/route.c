@@ -27,6 +27,9 @@
  */
 enum standing { OPEN, OUT, FAILED };
 
+/* How often a replica in trouble is asked for what the record has not. */
+#define GONE_ROUNDS 2
+
 /* The copy's headers did not allow it to serve: see trial.verdict. */
 #define RC_REFUSED (-EKEYREJECTED)
 
@@ -74,10 +77,13 @@ static void count_request(unsigned site)
 		   1);
 }
 
-/* An orphan (namespace: union): only its own site has it, nothing to prove. */
+/*
+ * An orphan (namespace: union): only replicas have it, so there is nothing to
+ * prove it against but what its listing said; see meta/meta.h on generations.
+ */
 static bool is_orphan(const struct object_ref *ref)
 {
-	return ref->generation == 0;
+	return ref->generation == 0 || (ref->generation & ORPHAN_GENERATION);
 }
 
 unsigned route_order(struct lake *lake, unsigned order[SITES_MAX])
@@ -125,11 +131,15 @@ static int accept_replica(struct trial *t, const struct object_info *info)
 		t->verdict.proof = PROOF_CHECKSUM;
 	/*
 	 * Under the validator of an earlier proof the headers of a range need
-	 * not hold a checksum; contradict they must not.
+	 * not hold a checksum; contradict they must not, and the answer has to
+	 * be about what was asked for: not every server looks at conditions.
 	 */
 	if (t->copy.state == COPY_PROVEN && t->verdict.proof == PROOF_NONE &&
-	    t->verdict.refusal == REFUSED_UNPROVEN)
+	    t->verdict.refusal == REFUSED_UNPROVEN) {
+		if (strcmp(t->validator, t->copy.validator) != 0)
+			return -ESTALE;
 		t->verdict.proof = t->copy.proof;
+	}
 	return t->verdict.proof == PROOF_NONE ? RC_REFUSED : 0;
 }
 
@@ -240,15 +250,22 @@ int route_prove(struct op *op, struct lake *lake, unsigned site,
 /* The data's own headers proved nothing: the site is asked for more. */
 static int prove_by_stat(struct op *op, struct trial *t)
 {
+	struct route *r = t->route;
 	struct object_info info = {0};
-	int rc = route_prove(op, t->route->lake, t->site, t->route->ref, &info,
-			     &t->verdict);
+	struct op own;
+	int rc;
 
+	op_child(&own, op, patience_ns(r, t->site, r->lake->first_byte_ns));
+	rc = route_prove(&own, r->lake, t->site, r->ref, &info, &t->verdict);
+	if (rc == -ETIMEDOUT && op_expired(op) == 0)
+		rc = -EAGAIN; /* its patience is over, not the read's */
+	op_forgive(op);
+	if (rc < 0)
+		op_fail(op, rc, "%s", own.why);
 	if (rc == 0) {
 		t->copy.state = COPY_UNKNOWN;
 		if (t->verdict.proof != PROOF_NONE)
-			copies_get(t->route->lake->copies, t->site,
-				   t->route->ref, &t->copy);
+			copies_get(r->lake->copies, t->site, r->ref, &t->copy);
 		rc = t->copy.state == COPY_PROVEN ? 0 : RC_REFUSED;
 	}
 	object_info_done(&info);
@@ -283,7 +300,7 @@ static void changed_under_us(struct route *r, const struct trial *t)
 	unsigned bit = 1u << t->site;
 
 	copies_forget(r->lake->copies, t->site, r->ref);
-	if (r->reproved & bit)
+	if ((r->reproved & bit) || is_orphan(r->ref))
 		refused(r, t->site, REFUSED_CHANGED);
 	r->reproved |= bit;
 }
@@ -307,9 +324,13 @@ static void settle(struct op *op, struct route *r, const struct trial *t,
 	} else if (rc == -ESTALE) {
 		health_good(health, 0, 0);
 		changed_under_us(r, t);
+	} else if (rc == -EACCES) {
+		/* It answered; S3 says so of what is absent, too. */
+		health_denied(health, op->why);
+		r->denied |= record;
+		r->standing[t->site] = OUT;
 	} else {
 		health_bad(health, op->why);
-		r->denied |= record && rc == -EACCES;
 		r->standing[t->site] = is_site_trouble(rc) ? FAILED : OUT;
 	}
 	if (r->standing[t->site] != OPEN && has_other(r, t->site))
@@ -380,12 +401,23 @@ static int give_up(struct op *op, const struct route *r)
 {
 	int rc = op_expired(op);
 
-	if (rc == 0 && r->record_gone)
+	if (rc != -EINTR && r->record_gone)
 		rc = -ESTALE;
 	else if (rc == 0)
 		rc = r->denied ? -EACCES : -EIO;
 	return op_fail(op, rc, "no site can serve %s generation %" PRIu64,
 		       r->ref->name, r->ref->generation);
+}
+
+/*
+ * Once the record has said that the generation is gone, a replica in trouble
+ * is the last hope, and not worth the whole deadline.
+ */
+static bool is_worth_another_round(const struct route *r, unsigned n_rounds)
+{
+	if (r->lake->unsafe & UNSAFE_NO_FAILOVER)
+		return false;
+	return !r->record_gone || n_rounds < GONE_ROUNDS;
 }
 
 static int run(struct op *op, struct route *r)
@@ -400,7 +432,7 @@ static int run(struct op *op, struct route *r)
 		if (rc < 0)
 			return give_up(op, r);
 		if (!choose(r, &t)) {
-			if ((r->lake->unsafe & UNSAFE_NO_FAILOVER) ||
+			if (!is_worth_another_round(r, n_rounds) ||
 			    !reopen_failed(r))
 				return give_up(op, r);
 			retry_pause(op, ++n_rounds, 0);
@@ -410,6 +442,8 @@ static int run(struct op *op, struct route *r)
 		rc = ask_replica(&try_op, &t);
 		if (rc == 0)
 			return 0;
+		if (rc == -ETIMEDOUT && op_expired(op) == 0)
+			rc = -EAGAIN;
 		if (rc == -EINTR || rc == -ETIMEDOUT)
 			return op_fail(op, rc, "%s", try_op.why);
 		settle(&try_op, r, &t, rc);

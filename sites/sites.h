@@ -65,6 +65,12 @@ struct object_info {
 
 void object_info_done(struct object_info *info);
 
+/*
+ * Set in the generation of what only replicas have (namespace: union): a number
+ * of our own making, as GCS's are below 2^63.
+ */
+#define ORPHAN_GENERATION (1ULL << 63)
+
 /* One generation of one object: all that is needed to fetch and check it. */
 struct object_ref {
 	const char *name; /* borrowed */

@@ -69,6 +69,23 @@ static void failures_of_one_moment_are_one_pause(void **state UNUSED)
 	health_done(&h);
 }
 
+static void a_probe_lets_one_reader_try(void **state UNUSED)
+{
+	struct health h;
+
+	health_init(&h, 5);
+	for (int i = 0; i < 3; i++)
+		health_bad(&h, "hangs");
+	health_probed(&h, 1000);
+	assert_true(health_allows(&h));
+	health_bad(&h, "hangs");
+	assert_false(health_allows(&h));
+	/* and the pause has gone on growing */
+	clock_skew_for_test((int64_t)(NS_PER_S + NS_PER_MS));
+	assert_false(health_allows(&h));
+	health_done(&h);
+}
+
 static void latency_is_the_prior_until_measured_then_smooth(void **state UNUSED)
 {
 	struct health h;
@@ -89,6 +106,7 @@ int main(void)
 		cmocka_unit_test(one_try_goes_through_after_the_pause),
 		cmocka_unit_test(the_pause_doubles_with_each_failed_try),
 		cmocka_unit_test(failures_of_one_moment_are_one_pause),
+		cmocka_unit_test(a_probe_lets_one_reader_try),
 		cmocka_unit_test(
 			latency_is_the_prior_until_measured_then_smooth),
 	};

@@ -18,11 +18,12 @@ struct fake {
 	struct site site;
 	struct object_info info; /* of its copy; size 0: absent */
 	const char *etag;
-	size_t cut_after;   /* 0: never; else the read fails after so many */
-	int fail_rc;	    /* 0, or what a read comes to without a byte */
-	int n_fails;	    /* how often; -1: always */
-	bool bare_headers;  /* reads tell neither stamp nor checksum */
-	unsigned char fill; /* the byte it serves */
+	size_t cut_after; /* 0: never; else the read fails after so many */
+	int fail_rc;	  /* 0, or what a read comes to without a byte */
+	int n_fails;	  /* how often; -1: always */
+	bool ignores_conditions; /* takes no notice of If-Match */
+	bool bare_headers;	 /* reads tell neither stamp nor checksum */
+	unsigned char fill;	 /* the byte it serves */
 	int n_reads, n_stats;
 	char last_validator[64];
 };
@@ -43,7 +44,8 @@ static int fake_read(struct op *op, struct site *site, struct site_read *read)
 	}
 	if (f->info.size == 0)
 		return op_fail(op, -ENOENT, "absent");
-	if (read->validator && strcmp(read->validator, f->etag) != 0)
+	if (read->validator && !f->ignores_conditions &&
+	    strcmp(read->validator, f->etag) != 0)
 		return op_fail(op, -ESTALE, "412");
 	if (f->bare_headers)
 		info.has = info.stamp = 0;
@@ -182,6 +184,41 @@ static void without_proof_in_the_headers_the_site_is_asked(void **state UNUSED)
 	assert_int_equal(fakes[1].n_stats, 1);
 }
 
+static void
+a_server_that_ignores_conditions_is_not_believed(void **state UNUSED)
+{
+	fakes[1].bare_headers = true;
+	assert_int_equal(read_all(), 0);
+	assert_int_equal(part.last_site, 1);
+	fakes[1].ignores_conditions = true;
+	fakes[1].etag = "e2"; /* the same size, and other bytes */
+	fakes[1].info.crc32c = 1;
+	assert_int_equal(read_all(), 0);
+	assert_int_equal(part.last_site, 2);
+	assert_int_equal(buf[0], '2');
+}
+
+static void a_gone_generation_is_not_waited_for(void **state UNUSED)
+{
+	fakes[0].fail_rc = -ESTALE;
+	fakes[1].fail_rc = fakes[2].fail_rc = -EAGAIN;
+	fakes[0].n_fails = fakes[1].n_fails = fakes[2].n_fails = -1;
+	op_init(&op, 60 * NS_PER_S);
+	part = (struct read_part){.len = SIZE, .buf = buf};
+	assert_int_equal(lake_read(&op, &lake, &ref, &part), -ESTALE);
+	assert_true(fakes[1].n_reads <= 4);
+}
+
+static void who_is_denied_at_a_replica_goes_on_elsewhere(void **state UNUSED)
+{
+	fakes[1].fail_rc = -EACCES;
+	fakes[1].n_fails = -1;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(read_all(), 0);
+	assert_int_equal(part.last_site, 2);
+	assert_false(health_is_broken(&lake.sites[1].health));
+}
+
 static void an_unproven_copy_never_serves(void **state UNUSED)
 {
 	fakes[1].info.has = 0;
@@ -272,6 +309,9 @@ int main(void)
 		ROUTE_TEST(a_stale_copy_is_passed_over_and_counted),
 		ROUTE_TEST(a_copy_changed_after_its_proof_is_proven_again),
 		ROUTE_TEST(without_proof_in_the_headers_the_site_is_asked),
+		ROUTE_TEST(a_server_that_ignores_conditions_is_not_believed),
+		ROUTE_TEST(a_gone_generation_is_not_waited_for),
+		ROUTE_TEST(who_is_denied_at_a_replica_goes_on_elsewhere),
 		ROUTE_TEST(an_unproven_copy_never_serves),
 		ROUTE_TEST(a_cut_goes_on_at_the_next_copy_behind_its_bytes),
 		ROUTE_TEST(trouble_at_every_site_is_tried_again),
