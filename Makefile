@@ -105,8 +105,21 @@ $(VENV)/stamp: tests/requirements.txt
 check: $(TEST_PROGS)
 	tests/units.sh $(TEST_PROGS)
 
-pytest: $(B)/lakefuse $(VENV)/stamp
-	M=$(M) LAKEFUSE=$(CURDIR)/$(B)/lakefuse $(PYTEST) $(PYTEST_ARGS) \
+# Other people's servers, for the interop tests.  A host without Go, or with one
+# too old for them, goes without, and the tests name what they skip.
+GO_SERVERS := github.com/fsouza/fake-gcs-server@v1.56.1 \
+	github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+build/go/stamp: Makefile
+	@mkdir -p $(@D)
+	@if command -v go >/dev/null; then for s in $(GO_SERVERS); do \
+		GOBIN=$(CURDIR)/build/go go install $$s || \
+			echo "$$s can't be built here: its tests are skipped"; \
+	done; else echo "no Go here: interop tests with Go servers are skipped"; fi
+	@touch $@
+
+pytest: $(B)/lakefuse $(VENV)/stamp build/go/stamp
+	GOBIN=$(CURDIR)/build/go M=$(M) LAKEFUSE=$(CURDIR)/$(B)/lakefuse $(PYTEST) $(PYTEST_ARGS) \
 		tests/mount
 
 man-options: $(B)/lakefuse

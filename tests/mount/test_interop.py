@@ -32,7 +32,7 @@ def find_program(name):
         (p for p in (os.path.join(f, name) for f in folders if f)
          if os.access(p, os.X_OK)), None)
     if not found:
-        pytest.skip(f"{name} is not installed (tests/requirements.txt)")
+        pytest.skip(f"{name} is not installed: no Go here")
     return found
 
 
