@@ -60,46 +60,6 @@ static int fail_unknown(const char *name)
 }
 
 /*
- * What fstab holds for mount(8) itself, for systemd and for kinds of mounts
- * that a FUSE file system always is, or never can be.
- */
-static bool is_for_others(const char *opt)
-{
-	static const char *const words[] = {
-		"defaults", "rw",	"auto",	   "noauto",   "user",
-		"nouser",   "users",	"owner",   "group",    "_netdev",
-		"nofail",   "dev",	"nodev",   "suid",     "nosuid",
-		"exec",	    "atime",	"noatime", "relatime", "norelatime",
-		"async",    "lazytime", "silent",  NULL,
-	};
-
-	for (int i = 0; words[i]; i++)
-		if (strcmp(words[i], opt) == 0)
-			return true;
-	return strncmp(opt, "x-", 2) == 0 || strncmp(opt, "X-", 2) == 0 ||
-	       strncmp(opt, "comment=", 8) == 0;
-}
-
-/* Leaves our own options in text; "" when there are none. */
-static void drop_options_for_others(char *text)
-{
-	char *to = text, *save = NULL;
-	char *opt = strtok_r(text, ",", &save);
-
-	for (; opt; opt = strtok_r(NULL, ",", &save)) {
-		size_t len = strlen(opt);
-
-		if (is_for_others(opt))
-			continue;
-		if (to != text)
-			*to++ = ',';
-		memmove(to, opt, len);
-		to += len;
-	}
-	*to = '\0';
-}
-
-/*
  * mount(8) calls mount.lakefuse LAKE MOUNTPOINT [-fnsv] [-t TYPE] [-o OPTS];
  * mount.fuse3, for its part, calls lakefuse LAKE MOUNTPOINT -o OPTS.
  */
@@ -116,11 +76,8 @@ static int mount_for_mount8(int argc, char **argv)
 		if (argv[i][0] != '-' && n_places < 2) {
 			places[n_places++] = argv[i];
 		} else if (strcmp(argv[i], "-o") == 0 && more && n == 1) {
-			drop_options_for_others(argv[++i]);
-			if (!*argv[i])
-				continue;
 			mine[n++] = (char *)"-o";
-			mine[n++] = argv[i];
+			mine[n++] = argv[++i];
 		} else if (strcmp(argv[i], "-t") == 0 && more) {
 			i++;
 		} else if (argv[i][0] == '-' && argv[i][1] &&

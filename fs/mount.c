@@ -267,6 +267,18 @@ static int check_mountpoint(struct op *op, const char *path, char *ret_real)
 	return 0;
 }
 
+/*
+ * Hundreds of threads may allocate, and a heap for each would cost memory.
+ * Replies and listings are some 100 KiB: mapped and unmapped each time, as the
+ * allocator would do by itself, they cost more in page faults than in work.
+ */
+static void keep_heap(void)
+{
+	mallopt(M_ARENA_MAX, 4);
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 4 << 20);
+}
+
 static int run_here(struct op *op, const struct mount_call *call,
 		    const struct mount_options *options, const char *mountpoint,
 		    int ready_fd)
@@ -297,8 +309,7 @@ static int run_here(struct op *op, const struct mount_call *call,
 	serve_block_signals();
 	/* Tokens are in memory: no core file, no debugger of the same user. */
 	prctl(PR_SET_DUMPABLE, 0);
-	/* Hundreds of threads may allocate; a heap for each costs memory. */
-	mallopt(M_ARENA_MAX, 4);
+	keep_heap();
 	return serve_tree(op, &tree, ready_fd);
 }
 

@@ -306,18 +306,26 @@ static int take_option(struct op *op, char *option, struct mount_options *into)
 	return rc == -ENOENT ? -EINVAL : rc; /* it says which was meant */
 }
 
-/* What mount(8) and fstab add, and what says nothing to us. */
+/*
+ * What fstab holds for mount(8) itself, for systemd and for kinds of mounts
+ * that a FUSE file system always is, or never can be.
+ */
 static bool is_ignored(const char *option)
 {
-	static const char *const ignored[] = {
-		"rw",	  "defaults", "auto",	"noauto", "user",    "nouser",
-		"users",  "_netdev",  "nofail", "dev",	  "nodev",   "suid",
-		"nosuid", "exec",     "noexec", "atime",  "noatime", NULL};
+	static const char *const words[] = {
+		"defaults",   "rw",	"auto",	    "noauto",  "user",
+		"nouser",     "users",	"owner",    "group",   "_netdev",
+		"nofail",     "dev",	"nodev",    "suid",    "nosuid",
+		"exec",	      "noexec", "atime",    "noatime", "relatime",
+		"norelatime", "async",	"lazytime", "silent",  NULL,
+	};
 
-	for (int i = 0; ignored[i]; i++)
-		if (strcmp(option, ignored[i]) == 0)
+	for (int i = 0; words[i]; i++)
+		if (strcmp(option, words[i]) == 0)
 			return true;
-	return option[0] == '\0' || strncmp(option, "x-", 2) == 0;
+	return option[0] == '\0' || strncmp(option, "x-", 2) == 0 ||
+	       strncmp(option, "X-", 2) == 0 ||
+	       strncmp(option, "comment=", 8) == 0;
 }
 
 static int take_options(struct op *op, const char *opts,
