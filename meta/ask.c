@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "base/op.h"
 #include "meta/page.h"
 
 enum { SIBLINGS = 100, PAGE_NAMES = 1000 };
+
+enum { UNSAVED_SAY_MS = 60000 };
 
 /* A replica's silence must not cost a lookup its deadline. */
 #define REPLICA_NS (2 * NS_PER_S)
@@ -22,22 +25,63 @@ static int silent(struct answer *answer, int rc)
 	return rc;
 }
 
-/* Takes the rows from key to key away, as of a request sent then. */
-static int forget(struct op *op, struct meta *meta, const struct place *place,
-		  const char *key, unsigned site, int64_t sent_us)
+/*
+ * A catalogue that can't be written, as when the disk is full, keeps nobody from
+ * an answer in hand.
+ */
+static int saved(struct op *op, struct meta *meta, struct answer *answer,
+		 int rc)
 {
-	struct page page = {.site = site,
-			    .sent_us = sent_us,
+	int_fast64_t said_ms = atomic_load(&meta->unsaved_said_ms);
+	int_fast64_t now_ms = (int_fast64_t)(clock_mono_ns() / 1000000);
+
+	if (rc != -ENOSPC && rc != -EIO && rc != -EROFS)
+		return rc;
+	if ((said_ms == 0 || now_ms - said_ms >= UNSAVED_SAY_MS) &&
+	    atomic_compare_exchange_strong(&meta->unsaved_said_ms, &said_ms,
+					   now_ms))
+		log_warn("what the record says is told but not remembered: %s",
+			 op->why);
+	op_forgive(op);
+	answer->unsaved = true;
+	return 0;
+}
+
+/* The row that is told when it can't be saved. */
+static void in_hand(const struct place *place, const struct row *row,
+		    struct answer *ret)
+{
+	uint64_t hash = place->dir;
+
+	if (row != &ret->row)
+		ret->row = *row;
+	ret->row.parent = place->dir;
+	if (place->has_row && place->row.site == row->site &&
+	    strcmp(place->row.key, row->key) == 0) {
+		ret->row.ino = place->row.ino;
+		return;
+	}
+	for (const char *c = row->key; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x9e3779b97f4a7c15;
+	ret->row.ino = (hash >> 2) | UNSAVED_INO;
+}
+
+/* Takes a key's row away, as of the request for that page. */
+static int forget(struct op *op, struct meta *meta, const struct place *place,
+		  const char *key, const struct page *from, struct answer *ret)
+{
+	struct page page = {.site = from->site,
+			    .sent_us = from->sent_us,
 			    .dir_object = place->dir_object};
 	struct page_merge merge = {.dir = place->dir, .from = key, .to = key};
 
-	return page_merge(op, meta, &page, &merge);
+	return saved(op, meta, ret, page_merge(op, meta, &page, &merge));
 }
 
 /* What one object is now becomes a row; info NULL: a directory. */
 static int learn_one(struct op *op, struct meta *meta,
 		     const struct place *place, struct object_info *info,
-		     struct page *from)
+		     const struct page *from, struct answer *ret)
 {
 	struct page page = {.site = from->site, .sent_us = from->sent_us};
 	struct page_merge merge = {.dir = place->dir};
@@ -49,7 +93,8 @@ static int learn_one(struct op *op, struct meta *meta,
 	if (rc < 0)
 		return rc;
 	page.any = true;
-	rc = page_merge(op, meta, &page, &merge);
+	in_hand(place, &page.items[0].row, ret);
+	rc = saved(op, meta, ret, page_merge(op, meta, &page, &merge));
 	page_done(&page);
 	return rc;
 }
@@ -71,9 +116,9 @@ static int ask_below(struct op *op, struct meta *meta,
 	any = page.any;
 	snprintf(key, sizeof(key), "%s/", place->name);
 	if (any)
-		rc = learn_one(op, meta, place, NULL, &page);
+		rc = learn_one(op, meta, place, NULL, &page, ret);
 	else
-		rc = forget(op, meta, place, key, site, page.sent_us);
+		rc = forget(op, meta, place, key, &page, ret);
 	page_done(&page);
 	return rc < 0 ? rc : any;
 }
@@ -103,11 +148,11 @@ static int ask_directory(struct op *op, struct meta *meta,
 		merge.complete_us = page.sent_us;
 	snprintf(key, sizeof(key), "%s/", place->name);
 	if (any)
-		rc = page_merge(op, meta, &page, &merge);
+		rc = saved(op, meta, ret, page_merge(op, meta, &page, &merge));
 	else
-		rc = forget(op, meta, place, key, SITE_RECORD, page.sent_us);
+		rc = forget(op, meta, place, key, &page, ret);
 	if (any && rc >= 0)
-		rc = learn_one(op, meta, place, NULL, &page);
+		rc = learn_one(op, meta, place, NULL, &page, ret);
 	page_done(&page);
 	return rc < 0 ? rc : any;
 }
@@ -126,19 +171,20 @@ static int ask_object(struct op *op, struct meta *meta,
 	if (rc >= 0 || rc == -ENOENT)
 		meta_answered(meta);
 	if (rc == 0) {
-		rc = learn_one(op, meta, place, &info, &from);
+		rc = learn_one(op, meta, place, &info, &from, ret);
 		object_info_done(&info);
 		return rc < 0 ? rc : 1;
 	}
 	if (rc > 0) {
 		metric_add(METRIC_META_NOT_MODIFIED, 1);
 		told_touch(meta->told, place->row.ino, &at);
+		in_hand(place, &place->row, ret);
 		return 1;
 	}
 	if (rc != -ENOENT)
 		return rc;
 	op_forgive(op);
-	rc = forget(op, meta, place, place->name, SITE_RECORD, from.sent_us);
+	rc = forget(op, meta, place, place->name, &from, ret);
 	return rc < 0 ? rc : 0;
 }
 
@@ -179,6 +225,7 @@ static int ask_page(struct op *op, struct meta *meta, const struct place *place,
 	struct page_merge merge = {.dir = place->dir,
 				   .from = start ? start : ""};
 	char dir_key[KEY_SIZE + 1];
+	const struct item *item;
 	struct page page;
 	bool found, covered;
 	int rc = silent(ret, page_ask(op, meta, &query, &page));
@@ -189,8 +236,13 @@ static int ask_page(struct op *op, struct meta *meta, const struct place *place,
 	merge.to = page_to(&page);
 	if (!start && !page.token)
 		merge.complete_us = page.sent_us;
-	rc = page_merge(op, meta, &page, &merge);
-	found = page_find(&page, place->name) || page_find(&page, dir_key);
+	rc = saved(op, meta, ret, page_merge(op, meta, &page, &merge));
+	item = page_find(&page, dir_key);
+	if (!item)
+		item = page_find(&page, place->name);
+	found = item != NULL;
+	if (found)
+		in_hand(place, &item->row, ret);
 	covered = !page.token || strcmp(page.last, dir_key) >= 0;
 	page_done(&page);
 	if (rc < 0)
@@ -232,22 +284,38 @@ static int ask_record(struct op *op, struct meta *meta,
 	return rc != 0 ? rc : ask_below(op, meta, place, SITE_RECORD, ret);
 }
 
-/* Which replica has a name that the record does not have? */
-static void ask_replicas(struct op *op, struct meta *meta,
-			 const struct place *place)
+/* Which replica has a name that the record does not have?  1: one has. */
+static int ask_replicas(struct op *op, struct meta *meta,
+			const struct place *place, struct answer *ret)
 {
 	unsigned n_sites = lake_n_sites(meta->lake);
 
 	for (unsigned site = 1; site < n_sites; site++) {
-		struct answer ignored = {.unanswered = false};
+		struct answer answer = {.unsaved = ret->unsaved};
 		struct op own;
 		int rc;
 
 		op_child(&own, op, REPLICA_NS);
-		rc = ask_listing(&own, meta, place, site, &ignored);
-		if (rc > 0)
-			break;
+		rc = ask_listing(&own, meta, place, site, &answer);
+		if (rc > 0) {
+			*ret = answer;
+			return 1;
+		}
 	}
+	return 0;
+}
+
+/* What could not be saved is news as well, and changed() tells it. */
+static int unsaved(struct meta *meta, const struct place *place, bool found,
+		   const struct answer *answer)
+{
+	const struct row *row = &place->row;
+
+	if (place->has_row && meta->config.changed &&
+	    (!found || row->kind != answer->row.kind ||
+	     row->generation != answer->row.generation))
+		meta->config.changed(meta->config.arg, place->dir, place->name);
+	return found ? 0 : -ENOENT;
 }
 
 struct find_row {
@@ -287,7 +355,9 @@ static int ask_now(struct op *op, void *arg, struct answer *ret)
 	if (rc < 0)
 		return rc;
 	if (rc == 0 && meta->config.namespace_union)
-		ask_replicas(op, meta, &place);
+		rc = ask_replicas(op, meta, &place, ret);
+	if (ret->unsaved)
+		return unsaved(meta, &place, rc > 0, ret);
 	rc = store_read(op, meta->store, find_row, &find);
 	if (rc < 0)
 		return rc;

@@ -18,7 +18,13 @@
 /* How long one listing answers for the names it brought, in class strict. */
 #define STRICT_LISTED_NS 100000000ULL
 /* What the kernel may repeat of an immutable name. */
-#define IMMUTABLE_VALID_NS 3600000000000ULL
+#define IMMUTABLE_VALID_NS 600000000000ULL
+
+/*
+ * Set in the inode number of what was told while the catalogue could not be
+ * written.  It is made of the directory and the name, so it stays the same.
+ */
+#define UNSAVED_INO (1ULL << 62)
 
 struct meta {
 	struct meta_config config; /* classes are copied */
@@ -28,6 +34,7 @@ struct meta {
 	struct rounds *rounds;
 	atomic_int_fast64_t last_stamp_us;
 	atomic_int_fast64_t stale_since_ms; /* 0: the record answers */
+	atomic_int_fast64_t unsaved_said_ms;
 };
 
 /*

@@ -24,6 +24,9 @@ struct merging {
 	char (*changes)[META_NAME_MAX + 1];
 	unsigned n_changes;
 	unsigned room;
+	/* Rows that this transaction writes and a listing told. */
+	uint64_t *written;
+	unsigned n_written;
 };
 
 static int note_change(struct merging *m, const char *key)
@@ -154,6 +157,7 @@ static int merge_item(struct op *op, struct conn *conn, struct merging *m,
 	struct row row = item->row;
 	struct row old;
 	struct told_times at = {.told_us = row.told_us};
+	bool written = false;
 	int rc;
 
 	row.parent = m->merge->dir;
@@ -166,12 +170,19 @@ static int merge_item(struct op *op, struct conn *conn, struct merging *m,
 		    row.generation <= old.generation)
 			return 0; /* newer news came first */
 	}
-	if (rc == 0 || !same_meaning(&row, &old))
+	if (rc == 0 || !same_meaning(&row, &old)) {
 		rc = put_item(op, conn, m, &row, item);
+		written = true;
+	}
 	if (rc < 0)
 		return rc;
 	if (m->merge->from)
 		at.listed_us = at.told_us;
+	if (written) {
+		/* It has the time itself; and it may be undone yet. */
+		m->written[m->n_written++] = row.ino;
+		return 0;
+	}
 	told_touch(m->meta->told, row.ino, &at);
 	return 0;
 }
@@ -272,7 +283,7 @@ static int merge_once(struct op *op, struct conn *conn, void *arg)
 	int more = 0;
 	int rc = dirs_find(op, conn, m->merge->dir, &dir);
 
-	m->n_changes = 0;
+	m->n_changes = m->n_written = 0;
 	if (rc <= 0)
 		return rc < 0 ? rc
 			      : op_fail(op, -ENOENT, "the directory is gone");
@@ -294,25 +305,65 @@ static int merge_once(struct op *op, struct conn *conn, void *arg)
 	return rc < 0 ? rc : more;
 }
 
+static void touch_written(const struct merging *m)
+{
+	struct told_times at = {.told_us = m->page->sent_us};
+
+	if (m->merge->from)
+		at.listed_us = at.told_us;
+	for (unsigned i = 0; i < m->n_written; i++)
+		told_touch(m->meta->told, m->written[i], &at);
+}
+
+static void start(struct merging *m, const struct page_merge *merge)
+{
+	m->merge = merge;
+	if (merge->from)
+		snprintf(m->from, sizeof(m->from), "%s", merge->from);
+	m->after = merge->after;
+}
+
+/*
+ * One transaction.  Most listings bring no news, and on a disk that is full they
+ * need not fail for the mark that they were complete.
+ */
+static int write_once(struct op *op, struct merging *m,
+		      struct page_merge *merge)
+{
+	int rc = store_write(op, m->meta->store, merge_once, m);
+
+	if ((rc != -ENOSPC && rc != -EIO && rc != -EROFS) || m->items_done ||
+	    !merge->complete_us)
+		return rc;
+	op_forgive(op);
+	merge->complete_us = 0;
+	start(m, merge);
+	return store_write(op, m->meta->store, merge_once, m);
+}
+
 int page_merge(struct op *op, struct meta *meta, const struct page *page,
 	       const struct page_merge *merge)
 {
-	struct merging m = {.meta = meta, .page = page, .merge = merge};
+	struct merging m = {.meta = meta, .page = page};
+	struct page_merge own = *merge;
 	int rc;
 
-	if (merge->from)
-		snprintf(m.from, sizeof(m.from), "%s", merge->from);
-	m.after = merge->after;
+	m.written = calloc(page->n_items + 1, sizeof(*m.written));
+	if (!m.written)
+		return op_fail(op, -ENOMEM, "merge");
+	start(&m, &own);
 	do {
-		rc = store_write(op, meta->store, merge_once, &m);
+		rc = write_once(op, &m, &own);
 		if (rc < 0)
 			break;
 		m.items_done = true;
+		touch_written(&m);
 		for (unsigned i = 0; meta->config.changed && i < m.n_changes;
 		     i++)
 			meta->config.changed(meta->config.arg, merge->dir,
 					     m.changes[i]);
 	} while (rc > 0);
 	free(m.changes);
+	free(m.written);
 	return rc < 0 ? rc : 0;
 }

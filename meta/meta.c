@@ -20,6 +20,8 @@ enum { LINK_MAX_BYTES = 4095 };
 /* How long the record gets when it is known to be away and we need not wait. */
 #define LOST_ASK_NS NS_PER_S
 #define LEARN_NS (2 * NS_PER_S)
+/* What is immutable must not wait for a record that is away (P7). */
+#define LEARN_AGAIN_ASK_NS (NS_PER_S / 2)
 /* And for a directory that is known, when others wait behind it. */
 #define KNOWN_DIR_ASK_NS (3 * NS_PER_S)
 /* The counter of stamps may run ahead of the clock by so much. */
@@ -48,12 +50,19 @@ uint64_t meta_age_ns(int64_t stamp_us)
 	return stamp_us < now_us ? (uint64_t)(now_us - stamp_us) * 1000 : 0;
 }
 
+/* A stamp, or 0 for one in the future. */
+static int64_t past(int64_t stamp_us)
+{
+	return meta_age_ns(stamp_us) == UINT64_MAX ? 0 : stamp_us;
+}
+
 int64_t meta_told_us(struct meta *meta, const struct row *row)
 {
 	struct told_times at = told_get(meta->told, row->ino);
-	int64_t told_us = at.told_us ? at.told_us : row->told_us;
+	int64_t told_us = past(at.told_us);
+	int64_t row_us = past(row->told_us);
 
-	return meta_age_ns(told_us) == UINT64_MAX ? 0 : told_us;
+	return told_us > row_us ? told_us : row_us;
 }
 
 void meta_answered(struct meta *meta)
@@ -164,7 +173,10 @@ void meta_close(struct meta *meta)
 	free(meta);
 }
 
-/* The first data file seen in a directory makes us look for its table. */
+/*
+ * The first data file seen in a directory makes us look for its table, and from
+ * time to time whether the table is still there.
+ */
 static int learn(struct op *op, struct meta *meta, struct place *place)
 {
 	struct op own;
@@ -172,7 +184,7 @@ static int learn(struct op *op, struct meta *meta, struct place *place)
 
 	if (!place_unlearned(meta, place) || lake_record_is_down(meta->lake))
 		return 0;
-	op_child(&own, op, LEARN_NS);
+	op_child(&own, op, place->in_table ? LEARN_AGAIN_ASK_NS : LEARN_NS);
 	if (place_learn(&own, meta, place) < 0)
 		log_debug("op %llx: no look for a table at '%s': %s",
 			  (unsigned long long)op->id, place->root_object,
@@ -263,6 +275,8 @@ static int ask(struct op *op, struct meta *meta, struct place *place,
 			    answer.row.kind == ENTRY_DIR);
 	place_entry(meta, &answer.row, place->object, &class, ret);
 	ret->asked = true;
+	if (answer.unsaved)
+		ret->valid_ns = 0;
 	return 0;
 }
 
@@ -439,6 +453,8 @@ static int read_target(struct op *op, struct meta *meta,
 	if (rc < 0)
 		return rc;
 	f->target[entry->size] = '\0';
+	if (entry->replica)
+		return 0;
 	rc = store_write(op, meta->store, save_target, f);
 	if (rc < 0)
 		op_forgive(op); /* it is only not remembered */
@@ -457,7 +473,8 @@ int meta_readlink(struct op *op, struct meta *meta, uint64_t dir,
 	if (entry.kind != ENTRY_SYMLINK)
 		return -EINVAL;
 	f.row.ino = entry.ino;
-	f.row.generation = entry.generation;
+	/* An orphan's generation is made up, for those who use entries. */
+	f.row.generation = entry.replica ? 0 : entry.generation;
 	rc = store_read(op, meta->store, find_target, &f);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;

@@ -52,7 +52,12 @@ struct entry {
 	uint64_t ino;	 /* stable over remounts; a directory's id as well */
 	uint64_t parent; /* the directory's ino; the root is its own parent */
 	enum entry_kind kind;
-	uint64_t generation; /* 0 for an implicit directory */
+	/*
+	 * 0 for an implicit directory.  What only a replica has gets a number
+	 * of our own, made from all that its listing says of its content, with
+	 * ORPHAN_GENERATION set: it changes when that does.
+	 */
+	uint64_t generation;
 	uint64_t size;
 	int64_t mtime_ns;
 	unsigned has; /* HAS_CRC32C, HAS_MD5 */

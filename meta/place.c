@@ -10,8 +10,10 @@
 #include "meta/names.h"
 #include "meta/page.h"
 
-/* How long a root that showed no table is not looked at again. */
+/* How long a root is not looked at again, whatever it showed ... */
 #define LEARN_AGAIN_NS (600 * NS_PER_S)
+/* ... and how long after a failed look at one that was a table's. */
+#define LEARN_RETRY_NS (60 * NS_PER_S)
 
 const char *freshness_name(enum freshness class)
 {
@@ -78,20 +80,20 @@ static int prepend(struct finding *f, const char *name)
 	return 0;
 }
 
-/* Has this directory the marks of a table's root?  1, 0, or -errno. */
-static int is_root(struct op *op, struct conn *conn, uint64_t dir)
+/* Has this directory the mark of a table's root?  1 and *mark, 0, or -errno. */
+static int is_root(struct op *op, struct conn *conn, uint64_t dir,
+		   struct row *mark)
 {
-	struct row row;
 	struct dir metadata;
-	int rc = rows_find(op, conn, dir, "_delta_log/", SITE_RECORD, &row);
+	int rc = rows_find(op, conn, dir, "_delta_log/", SITE_RECORD, mark);
 
 	if (rc == 0)
-		rc = rows_find(op, conn, dir, ".hoodie/", SITE_RECORD, &row);
+		rc = rows_find(op, conn, dir, ".hoodie/", SITE_RECORD, mark);
 	if (rc != 0)
 		return rc;
-	rc = rows_find(op, conn, dir, "metadata/", SITE_RECORD, &row);
+	rc = rows_find(op, conn, dir, "metadata/", SITE_RECORD, mark);
 	if (rc > 0)
-		rc = dirs_find(op, conn, row.ino, &metadata);
+		rc = dirs_find(op, conn, mark->ino, &metadata);
 	return rc > 0 ? (metadata.flags & DIR_ICEBERG) != 0 : rc;
 }
 
@@ -104,24 +106,33 @@ static bool is_strict(const struct dir *dir)
 	       (dir->listed_us == 0 || (dir->flags & DIR_ICEBERG));
 }
 
+static void set_root(struct finding *f, const struct dir *dir)
+{
+	f->has_root = true;
+	f->root_at = f->at;
+	f->place->root = dir->id;
+}
+
 /* One directory on the way up. */
 static int climb(struct op *op, struct conn *conn, struct finding *f,
 		 const struct dir *dir)
 {
 	struct place *place = f->place;
+	struct row mark;
 	int rc;
 
 	place->strict |= is_strict(dir);
-	if (!f->has_root && (dir->id == META_ROOT || !is_inner(dir->name))) {
-		f->has_root = true;
-		f->root_at = f->at;
-		place->root = dir->id;
-	}
+	if (!f->has_root && (dir->id == META_ROOT || !is_inner(dir->name)))
+		set_root(f, dir);
 	if (!place->in_table) {
-		rc = is_root(op, conn, dir->id);
+		rc = is_root(op, conn, dir->id, &mark);
 		if (rc < 0)
 			return rc;
 		place->in_table = rc > 0;
+		if (rc > 0) {
+			place->marked_us = meta_told_us(f->meta, &mark);
+			set_root(f, dir);
+		}
 	}
 	return dir->id == META_ROOT ? 0 : prepend(f, dir->name);
 }
@@ -177,6 +188,8 @@ int place_find(struct op *op, struct meta *meta, uint64_t dir, const char *name,
 
 	memset(ret, 0, sizeof(*ret));
 	ret->dir = dir;
+	if (dir & UNSAVED_INO)
+		return op_fail(op, -ENOSPC, "the catalogue can't be written");
 	rc = store_read(op, meta->store, find, &f);
 	if (rc < 0)
 		return rc;
@@ -227,17 +240,22 @@ bool place_unlearned(struct meta *meta, const struct place *place)
 {
 	struct told_times at;
 
-	if (place->in_table || place->strict || !is_data(place->name) ||
+	if (place->strict || !is_data(place->name) ||
 	    (place->has_row && place->row.kind == ENTRY_DIR))
 		return false;
 	/* The root's id with the top bit set stands for "looked at". */
 	at = told_get(meta->told, place->root | 1ULL << 63);
-	return at.told_us == 0 || meta_age_ns(at.told_us) >= LEARN_AGAIN_NS;
+	/* Whatever is read of a table's log tells that the mark is there. */
+	return meta_age_ns(at.told_us) >= LEARN_AGAIN_NS &&
+	       meta_age_ns(place->marked_us) >= LEARN_AGAIN_NS;
 }
 
-/* One page of a directory, merged. */
+/*
+ * One page of a directory, merged.  to is the greatest key that the query asks
+ * for; NULL: there is none.  *ret_all: the page came as far as that.
+ */
 static int look(struct op *op, struct meta *meta, uint64_t dir,
-		const struct page_query *query)
+		const struct page_query *query, const char *to, bool *ret_all)
 {
 	struct page page;
 	struct page_merge merge = {.dir = dir,
@@ -246,10 +264,9 @@ static int look(struct op *op, struct meta *meta, uint64_t dir,
 
 	if (rc < 0)
 		return rc;
-	/* It speaks for names up to the query's end at most. */
-	merge.to = page.last;
-	if (page.any)
-		rc = page_merge(op, meta, &page, &merge);
+	merge.to = page.token ? page.last : to;
+	rc = page_merge(op, meta, &page, &merge);
+	*ret_all = !page.token;
 	page_done(&page);
 	return rc;
 }
@@ -258,17 +275,24 @@ static int look(struct op *op, struct meta *meta, uint64_t dir,
 static int look_for_marks(struct op *op, struct meta *meta,
 			  const struct place *place)
 {
+	/* In the listing's order; each starts a page when one was too short. */
+	static const char *const marks[] = {".hoodie/", "_delta_log/",
+					    "metadata/"};
 	struct page_query query = {.dir_object = place->root_object,
-				   .start = ".hoodie",
 				   .end = "metadata0"};
 	struct place root;
+	bool all = false;
 	int rc = place_find(op, meta, place->root, "metadata", &root);
 
 	if (rc < 0)
 		return rc;
 	if (root.listed_us && meta_age_ns(root.listed_us) < LEARN_AGAIN_NS)
 		return 0;
-	return look(op, meta, place->root, &query);
+	for (unsigned i = 0; rc >= 0 && !all && i < 3; i++) {
+		query.start = marks[i];
+		rc = look(op, meta, place->root, &query, marks[2], &all);
+	}
+	return rc;
 }
 
 int place_learn(struct op *op, struct meta *meta, const struct place *place)
@@ -277,8 +301,15 @@ int place_learn(struct op *op, struct meta *meta, const struct place *place)
 	struct page_query query;
 	char object[OBJECT_NAME_MAX + 2];
 	struct place again;
-	int rc = look_for_marks(op, meta, place);
+	bool all;
+	int rc;
 
+	if (place->in_table) {
+		at.told_us -= (LEARN_AGAIN_NS - LEARN_RETRY_NS) / 1000;
+		told_touch(meta->told, place->root | 1ULL << 63, &at);
+		at.told_us = meta_stamp(meta);
+	}
+	rc = look_for_marks(op, meta, place);
 	if (rc < 0)
 		return rc;
 	told_touch(meta->told, place->root | 1ULL << 63, &at);
@@ -291,7 +322,7 @@ int place_learn(struct op *op, struct meta *meta, const struct place *place)
 	if (rc < 0)
 		return op_fail(op, rc, "%s", place->root_object);
 	query = (struct page_query){.dir_object = object};
-	return look(op, meta, again.row.ino, &query);
+	return look(op, meta, again.row.ino, &query, NULL, &all);
 }
 
 bool place_trusts(struct meta *meta, const struct row *row,
@@ -335,6 +366,12 @@ bool place_trusts_absence(struct meta *meta, const struct place *place,
 	       meta_age_ns(place->listed_us) < class->limit_ns;
 }
 
+static uint64_t mix(uint64_t hash, uint64_t with)
+{
+	hash = (hash ^ with) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 32;
+}
+
 static uint64_t valid_ns(uint64_t age_ns, const struct row *row,
 			 const struct class *class)
 {
@@ -343,6 +380,20 @@ static uint64_t valid_ns(uint64_t age_ns, const struct row *row,
 	if (class->freshness == FRESH_IMMUTABLE && row->site == SITE_RECORD)
 		return IMMUTABLE_VALID_NS;
 	return age_ns < class->limit_ns ? class->limit_ns - age_ns : 0;
+}
+
+/* What only a replica has is pinned by all that is said of its content. */
+static uint64_t orphan_generation(const struct row *row)
+{
+	uint64_t hash = mix(row->site + 1, row->size);
+
+	hash = mix(hash, (uint64_t)row->mtime_ns);
+	hash = mix(hash, row->has);
+	if (row->has & HAS_CRC32C)
+		hash = mix(hash, row->crc32c);
+	for (unsigned i = 0; (row->has & HAS_MD5) && i < MD5_SIZE; i++)
+		hash = mix(hash, row->md5[i]);
+	return hash | ORPHAN_GENERATION;
 }
 
 void place_entry(struct meta *meta, const struct row *row, const char *object,
@@ -355,7 +406,9 @@ void place_entry(struct meta *meta, const struct row *row, const char *object,
 	ret->ino = row->ino;
 	ret->parent = row->parent;
 	ret->kind = row->kind;
-	ret->generation = row->generation;
+	ret->generation = row->site != SITE_RECORD && row->kind != ENTRY_DIR
+				  ? orphan_generation(row)
+				  : row->generation;
 	ret->size = row->size;
 	ret->mtime_ns = row->mtime_ns;
 	ret->has = row->has;

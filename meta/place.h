@@ -27,7 +27,8 @@ struct place {
 	int64_t listed_us; /* of the directory; 0: never */
 	bool strict;	   /* by the presets */
 	bool in_table;
-	uint64_t root; /* the directory that would be its table's */
+	int64_t marked_us; /* in_table: when the mark was told last */
+	uint64_t root;	   /* its table's directory, or what would be */
 	char root_object[OBJECT_NAME_MAX + 2];
 };
 
@@ -49,12 +50,15 @@ struct class place_class(const struct meta *meta, const struct place *place,
 			 const char *object, bool is_dir);
 
 /*
- * Could it be immutable if we only knew its table?  Then the table's root is
- * worth a look (place_learn), the first time.
+ * Could it be immutable if we only knew its table, or is the table's mark an old
+ * story?  Then the table's root is worth a look (place_learn), now and then.
  */
 bool place_unlearned(struct meta *meta, const struct place *place);
 
-/* Looks for a table's marks at place->root; then place_find() knows. */
+/*
+ * Looks for a table's marks at place->root; then place_find() knows.  When this
+ * fails, a mark that was known is believed on, and others look for it later.
+ */
 int place_learn(struct op *op, struct meta *meta, const struct place *place);
 
 /* May the row be repeated without asking?  pin: for an open. */

@@ -194,7 +194,9 @@ int rounds_ask(struct op *op, struct rounds *r, uint64_t dir, const char *name,
 		}
 		rc = leads ? lead(r, op, round, ask, arg)
 			   : follow(r, op, round);
-		*ret = round->answer;
+		/* Until it is BACK the answer is its leader's, to write. */
+		if (round->state == BACK)
+			*ret = round->answer;
 		/* Who never got as far as asking has no answer either. */
 		ret->unanswered |= rc == -ETIMEDOUT;
 		unref(r, round);

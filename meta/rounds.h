@@ -24,6 +24,7 @@ struct rounds;
 struct answer {
 	struct row row;	 /* when found: the ask came to 0 */
 	bool unanswered; /* it failed because the record did not answer */
+	bool unsaved;	 /* the catalogue could not be written; row is told */
 };
 
 /* Sends the ask; 0 or -errno. */

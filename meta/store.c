@@ -7,8 +7,10 @@
  * a chunk at most.
  *
  * Damage: a connection that meets it says so, and the thread that was using it
- * rebuilds the file once no other connection is in use.  The counter of inode
- * numbers goes on then: the kernel still knows the old ones.
+ * rebuilds the file once no other connection is in use, unless another thread
+ * has rebuilt it since.  The counter of inode numbers goes on then: the kernel
+ * still knows the old ones.  When even that fails the store stays closed, and
+ * who comes later tries again, once a second.
  */
 #include "meta/store.h"
 
@@ -27,25 +29,16 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/op.h"
-#include "meta/schema.h"
+#include "meta/conn.h"
 
-enum { N_READERS = 4, INO_CHUNK = 1024, BUSY_MS = 5000 };
-
-struct conn {
-	sqlite3 *db;
-	sqlite3_stmt *stmts[CONN_STATEMENTS_MAX];
-	bool damaged;
-	struct store *store; /* the writer's only; NULL in readers */
-	struct conn *next_free;
-	int64_t add_entries; /* in the transaction that is open */
-	int64_t add_dirs;
-};
+enum { N_READERS = 4, INO_CHUNK = 1024 };
 
 /* Under the writer's lock. */
 struct writing {
 	struct conn conn;
 	uint64_t next_ino;
 	uint64_t reserved_ino; /* in the file: nothing from here on is used */
+	uint64_t retry_ns;     /* closed: not opened again before */
 };
 
 /* Under the pool's lock. */
@@ -54,6 +47,7 @@ struct reading {
 	struct conn *free;
 	unsigned n_out;
 	bool rebuilding;
+	unsigned n_built; /* how often the file was closed and made anew */
 };
 
 struct store {
@@ -76,173 +70,6 @@ static struct writing *writing_held(struct store *s) REQUIRES(s->writer)
 static struct reading *reading_held(struct store *s) REQUIRES(s->pool)
 {
 	return &s->reading;
-}
-
-static int conn_fail(struct op *op, struct conn *conn, int rc)
-{
-	int err = -EIO;
-
-	switch (rc & 0xff) {
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		conn->damaged = true;
-		break;
-	case SQLITE_FULL:
-		err = -ENOSPC;
-		break;
-	case SQLITE_NOMEM:
-		err = -ENOMEM;
-		break;
-	case SQLITE_READONLY:
-		err = -EROFS;
-		break;
-	}
-	return op_fail(op, err, "catalogue: %s",
-		       conn->db ? sqlite3_errmsg(conn->db)
-				: sqlite3_errstr(rc));
-}
-
-int conn_prepare(struct op *op, struct conn *conn, unsigned slot,
-		 const char *sql, sqlite3_stmt **ret)
-{
-	sqlite3_stmt **stmt = &conn->stmts[slot];
-	int rc;
-
-	if (!*stmt) {
-		rc = sqlite3_prepare_v3(conn->db, sql, -1,
-					SQLITE_PREPARE_PERSISTENT, stmt, NULL);
-		if (rc != SQLITE_OK)
-			return conn_fail(op, conn, rc);
-	}
-	sqlite3_reset(*stmt);
-	*ret = *stmt;
-	return 0;
-}
-
-int conn_step(struct op *op, struct conn *conn, sqlite3_stmt *stmt)
-{
-	int rc = sqlite3_step(stmt);
-
-	if (rc == SQLITE_ROW)
-		return 1;
-	sqlite3_reset(stmt);
-	return rc == SQLITE_DONE ? 0 : conn_fail(op, conn, rc);
-}
-
-static int conn_exec(struct op *op, struct conn *conn, const char *sql)
-{
-	int rc = sqlite3_exec(conn->db, sql, NULL, NULL, NULL);
-
-	return rc == SQLITE_OK ? 0 : conn_fail(op, conn, rc);
-}
-
-/* The first column of the first row, 0 when there is none. */
-static int conn_number(struct op *op, struct conn *conn, const char *sql,
-		       int64_t *ret)
-{
-	sqlite3_stmt *stmt;
-	int rc = sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL);
-
-	if (rc != SQLITE_OK)
-		return conn_fail(op, conn, rc);
-	rc = conn_step(op, conn, stmt);
-	if (rc >= 0)
-		*ret = rc > 0 ? sqlite3_column_int64(stmt, 0) : 0;
-	sqlite3_finalize(stmt);
-	return rc < 0 ? rc : 0;
-}
-
-static void conn_done(struct conn *conn)
-{
-	for (unsigned i = 0; i < CONN_STATEMENTS_MAX; i++)
-		sqlite3_finalize(conn->stmts[i]);
-	sqlite3_close(conn->db);
-	memset(conn, 0, sizeof(*conn));
-}
-
-static int conn_init(struct op *op, struct conn *conn, const char *path)
-{
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-		    SQLITE_OPEN_NOMUTEX;
-	int rc;
-
-	memset(conn, 0, sizeof(*conn));
-	rc = sqlite3_open_v2(path, &conn->db, flags, NULL);
-	if (rc != SQLITE_OK)
-		return conn_fail(op, conn, rc);
-	sqlite3_busy_timeout(conn->db, BUSY_MS);
-	return conn_exec(op, conn,
-			 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-			 "PRAGMA journal_size_limit=67108864;"
-			 "PRAGMA cache_size=-8000;");
-}
-
-/* One statement with the lake's id as its parameter; *ret_found: a row. */
-static int with_lake_id(struct op *op, struct conn *conn, const char *sql,
-			const char *lake_id, bool *ret_found)
-{
-	sqlite3_stmt *stmt;
-	int rc = sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL);
-
-	if (rc != SQLITE_OK)
-		return conn_fail(op, conn, rc);
-	sqlite3_bind_text(stmt, 1, lake_id, -1, SQLITE_STATIC);
-	rc = conn_step(op, conn, stmt);
-	*ret_found = rc > 0;
-	sqlite3_finalize(stmt);
-	return rc < 0 ? rc : 0;
-}
-
-static int migrate(struct op *op, struct conn *conn, int from,
-		   const char *lake_id)
-{
-	char pragma[40];
-	bool found;
-	int rc = conn_exec(op, conn, "BEGIN IMMEDIATE");
-
-	for (int i = from; rc == 0 && i < schema_version; i++)
-		rc = conn_exec(op, conn, schema_steps[i]);
-	if (rc == 0 && from == 0)
-		rc = with_lake_id(op, conn,
-				  "INSERT INTO meta VALUES('lake_id', ?)",
-				  lake_id, &found);
-	snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%d",
-		 schema_version);
-	if (rc == 0)
-		rc = conn_exec(op, conn, pragma);
-	if (rc == 0)
-		rc = conn_exec(op, conn, "COMMIT");
-	return rc;
-}
-
-/* Returns 0; 1 and *ret_why when this file is not ours to use; or -errno. */
-static int check_file(struct op *op, struct conn *conn, const char *lake_id,
-		      const char **ret_why)
-{
-	int64_t version;
-	bool same;
-	int rc = conn_number(op, conn, "PRAGMA user_version", &version);
-
-	if (rc < 0)
-		return rc;
-	if (version > schema_version || version < 0) {
-		*ret_why = "a newer version wrote it";
-		return 1;
-	}
-	if (version < schema_version) {
-		rc = migrate(op, conn, (int)version, lake_id);
-		if (rc < 0)
-			return rc;
-	}
-	rc = with_lake_id(op, conn,
-			  "SELECT 1 FROM meta WHERE key='lake_id'"
-			  " AND value=?",
-			  lake_id, &same);
-	if (rc == 0 && !same) {
-		*ret_why = "it belongs to another lake";
-		return 1;
-	}
-	return rc;
 }
 
 static int load_counters(struct op *op, struct store *s) REQUIRES(s->writer)
@@ -274,7 +101,8 @@ static int load_counters(struct op *op, struct store *s) REQUIRES(s->writer)
 /* The file and its two companions get the name PATH.damaged-N. */
 static int set_aside(struct op *op, struct store *s, const char *why)
 {
-	static const char *const tails[] = {"", "-wal", "-shm"};
+	/* The log first: a new file must never meet an old one's. */
+	static const char *const tails[] = {"-wal", "-shm", ""};
 	auto_free char *from = NULL;
 	auto_free char *to = NULL;
 	int n = 0;
@@ -319,10 +147,22 @@ static int open_readers(struct op *op, struct store *s) REQUIRES(s->pool)
 	r->free = NULL;
 	for (unsigned i = 0; rc == 0 && i < N_READERS; i++) {
 		rc = conn_init(op, &r->conns[i], s->path);
+		r->conns[i].built = r->n_built;
 		r->conns[i].next_free = r->free;
 		r->free = &r->conns[i];
 	}
 	return rc;
+}
+
+/* SQLite would make it readable for all. */
+static int make_private(struct op *op, struct store *s)
+{
+	int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return op_fail(op, -errno, "catalogue %s", s->path);
+	close(fd);
+	return 0;
 }
 
 /* Opens the file as it is.  Returns 0; 1 when it can't be used; -errno. */
@@ -330,10 +170,12 @@ static int open_once(struct op *op, struct store *s, const char **ret_why)
 	REQUIRES(s->writer)
 {
 	struct conn *conn = &writing_held(s)->conn;
-	int rc = conn_init(op, conn, s->path);
+	int rc = make_private(op, s);
 
 	if (rc == 0)
-		rc = check_file(op, conn, s->lake_id, ret_why);
+		rc = conn_init(op, conn, s->path);
+	if (rc == 0)
+		rc = conn_check_file(op, conn, s->lake_id, ret_why);
 	if (rc == 0)
 		rc = load_counters(op, s);
 	if (rc < 0 && conn->damaged) {
@@ -363,6 +205,7 @@ static int open_all(struct op *op, struct store *s) REQUIRES(s->writer)
 	}
 	if (rc == 0)
 		rc = open_readers(op, s);
+	writing_held(s)->conn.built = reading_held(s)->n_built;
 	if (rc < 0)
 		close_all(s);
 	return rc;
@@ -372,7 +215,7 @@ int catalogue_open(struct op *op, const char *path, const char *lake_id,
 		   struct store **ret)
 {
 	struct store *s = calloc(1, sizeof(*s));
-	int fd, rc;
+	int rc = 0;
 
 	if (!s)
 		return op_fail(op, -ENOMEM, "catalogue");
@@ -381,11 +224,6 @@ int catalogue_open(struct op *op, const char *path, const char *lake_id,
 	cond_init(&s->returned);
 	s->path = strdup(path);
 	s->lake_id = strdup(lake_id);
-	/* SQLite would make it readable for all. */
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	rc = fd < 0 ? op_fail(op, -errno, "catalogue %s", path) : 0;
-	if (fd >= 0)
-		close(fd);
 	if (!s->path || !s->lake_id)
 		rc = op_fail(op, -ENOMEM, "catalogue");
 	mutex_lock(&s->writer);
@@ -418,14 +256,27 @@ void catalogue_close(struct store *s)
 	free(s);
 }
 
+static void stay_closed(const struct op *op, struct store *s)
+	REQUIRES(s->writer)
+{
+	writing_held(s)->retry_ns = clock_mono_ns() + NS_PER_S;
+	log_error("catalogue %s: %s", s->path, op->why);
+}
+
 /* Everything is closed, put aside and opened again, as long as nobody reads. */
-static void rebuild(struct op *op, struct store *s) REQUIRES(s->writer)
+static void rebuild(struct op *op, struct store *s, unsigned built)
+	REQUIRES(s->writer)
 {
 	struct op own;
 	int rc;
 
 	op_child(&own, op, 0);
 	mutex_lock(&s->pool);
+	if (reading_held(s)->n_built != built) {
+		mutex_unlock(&s->pool);
+		return; /* that file is aside already */
+	}
+	reading_held(s)->n_built++;
 	reading_held(s)->rebuilding = true;
 	while (reading_held(s)->n_out > 0)
 		cond_wait(&s->returned, &s->pool, 0);
@@ -434,16 +285,37 @@ static void rebuild(struct op *op, struct store *s) REQUIRES(s->writer)
 	if (rc == 0)
 		rc = open_all(&own, s);
 	if (rc < 0)
-		log_error("catalogue %s: %s", s->path, own.why);
+		stay_closed(&own, s);
 	reading_held(s)->rebuilding = false;
 	cond_wake_all(&s->returned);
 	mutex_unlock(&s->pool);
 }
 
-static int take_reader(struct op *op, struct store *s, struct conn **ret)
+/* After a rebuild that failed: another try to open it, now and then. */
+static int reopen(struct op *op, struct store *s) REQUIRES(s->writer)
+{
+	struct op own;
+	int rc = 0;
+
+	if (writing_held(s)->conn.db)
+		return 0;
+	if (clock_mono_ns() < writing_held(s)->retry_ns)
+		return op_fail(op, -EIO, "catalogue %s is closed", s->path);
+	op_child(&own, op, 0);
+	mutex_lock(&s->pool);
+	rc = open_all(&own, s);
+	if (rc < 0)
+		stay_closed(&own, s);
+	else
+		log_info("catalogue %s: open again", s->path);
+	mutex_unlock(&s->pool);
+	return rc < 0 ? op_fail(op, -EIO, "%s", own.why) : 0;
+}
+
+/* A reader, or NULL when the store is closed. */
+static struct conn *take_reader(struct store *s)
 {
 	struct conn *conn;
-	int rc = 0;
 
 	mutex_lock(&s->pool);
 	while ((reading_held(s)->rebuilding || !reading_held(s)->free) &&
@@ -453,12 +325,9 @@ static int take_reader(struct op *op, struct store *s, struct conn **ret)
 	if (conn) {
 		reading_held(s)->free = conn->next_free;
 		reading_held(s)->n_out++;
-		*ret = conn;
-	} else {
-		rc = op_fail(op, -EIO, "catalogue %s is closed", s->path);
 	}
 	mutex_unlock(&s->pool);
-	return rc;
+	return conn;
 }
 
 static void give_reader(struct store *s, struct conn *conn)
@@ -482,19 +351,29 @@ static void reset_all(struct conn *conn)
 
 int store_read(struct op *op, struct store *s, store_fn *fn, void *arg)
 {
-	struct conn *conn = NULL;
+	struct conn *conn = take_reader(s);
+	unsigned built;
 	bool damaged;
-	int rc = take_reader(op, s, &conn);
+	int rc;
 
-	if (rc < 0)
-		return rc;
+	if (!conn) {
+		mutex_lock(&s->writer);
+		rc = reopen(op, s);
+		mutex_unlock(&s->writer);
+		if (rc < 0)
+			return rc;
+		conn = take_reader(s);
+	}
+	if (!conn)
+		return op_fail(op, -EIO, "catalogue %s is closed", s->path);
+	built = conn->built;
 	rc = fn(op, conn, arg);
 	reset_all(conn);
 	damaged = conn->damaged;
 	give_reader(s, conn);
 	if (damaged) {
 		mutex_lock(&s->writer);
-		rebuild(op, s);
+		rebuild(op, s, built);
 		mutex_unlock(&s->writer);
 	}
 	return rc;
@@ -548,12 +427,11 @@ int store_write(struct op *op, struct store *s, store_fn *fn, void *arg)
 	int rc;
 
 	mutex_lock(&s->writer);
-	if (writing_held(s)->conn.db)
+	rc = reopen(op, s);
+	if (rc == 0)
 		rc = transaction(op, s, fn, arg);
-	else
-		rc = op_fail(op, -EIO, "catalogue %s is closed", s->path);
 	if (writing_held(s)->conn.damaged)
-		rebuild(op, s);
+		rebuild(op, s, writing_held(s)->conn.built);
 	mutex_unlock(&s->writer);
 	return rc;
 }

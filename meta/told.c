@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/lock.h"
+#include "meta/inside.h"
 
 enum { N_WAYS = 4, N_SETS = 16384, N_ABSENT_SETS = 4096 };
 
@@ -83,6 +84,13 @@ static struct slot *take_slot(struct told *t, uint64_t ino) REQUIRES(t->lock)
 	return oldest;
 }
 
+/* The newest counts, but not for ever when the clock has been set back. */
+static void forward(int64_t *at_us, int64_t to_us)
+{
+	if (to_us > *at_us || (to_us && meta_age_ns(*at_us) == UINT64_MAX))
+		*at_us = to_us;
+}
+
 void told_touch(struct told *t, uint64_t ino, const struct told_times *at)
 {
 	struct slot *slot;
@@ -91,10 +99,8 @@ void told_touch(struct told *t, uint64_t ino, const struct told_times *at)
 	slot = find_slot(t, ino);
 	if (!slot)
 		slot = take_slot(t, ino);
-	if (at->told_us)
-		slot->at.told_us = at->told_us;
-	if (at->listed_us)
-		slot->at.listed_us = at->listed_us;
+	forward(&slot->at.told_us, at->told_us);
+	forward(&slot->at.listed_us, at->listed_us);
 	mutex_unlock(&t->lock);
 }
 
@@ -147,8 +153,9 @@ void told_absent(struct told *t, uint64_t dir, const char *name,
 		free(slot->name);
 		slot->dir = dir;
 		slot->name = strdup(name);
+		slot->told_us = 0;
 	}
-	slot->told_us = told_us;
+	forward(&slot->told_us, told_us);
 	mutex_unlock(&t->lock);
 }
 

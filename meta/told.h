@@ -30,6 +30,7 @@ struct told_times {
 	int64_t listed_us; /* by a listing; 0: not known here */
 };
 
+/* Never moves a time back, unless that lies in the future of now. */
 void told_touch(struct told *told, uint64_t ino, const struct told_times *at);
 struct told_times told_get(struct told *told, uint64_t ino);
 

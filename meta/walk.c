@@ -201,7 +201,9 @@ static int go_on(struct op *op, struct meta_walk *walk)
 	rc = next_page(&own, walk, &silent);
 	if (rc == 0)
 		return 0;
-	if (!silent || !meta->config.serve_last_known) {
+	/* Of a directory never listed to its end too much may be missing. */
+	if (!silent || !meta->config.serve_last_known ||
+	    !walk->place.listed_us) {
 		op_fail(op, rc, "%s", own.why);
 		return silent && rc != -EIO ? -ETIMEDOUT : rc;
 	}

@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -582,7 +584,7 @@ static void data_files_of_a_table_are_immutable(void **state UNUSED)
 	assert_int_equal(look(part, "a.parquet"), 0);
 	assert_int_equal(e.class, FRESH_IMMUTABLE);
 	assert_true(e.valid_ns > 60 * NS_PER_S);
-	age(1000 * NS_PER_S);
+	age(500 * NS_PER_S);
 	before = requests();
 	assert_int_equal(pin(part, "a.parquet"), 0);
 	assert_int_equal(requests(), before);
@@ -596,6 +598,52 @@ static void data_files_of_a_table_are_immutable(void **state UNUSED)
 	lake.fail_rc = -ETIMEDOUT;
 	assert_int_equal(pin(part, "a.parquet"), 0);
 	assert_int_equal(requests(), before);
+}
+
+static void a_dropped_tables_path_is_no_table_for_ever(void **state UNUSED)
+{
+	uint64_t t;
+	unsigned before;
+
+	put("t/_delta_log/0.json");
+	put("t/a.parquet");
+	t = dir_id("t");
+	assert_int_equal(look(t, "a.parquet"), 0);
+	assert_int_equal(e.class, FRESH_IMMUTABLE);
+	del("t/_delta_log/0.json");
+	put("t/a.parquet");
+	age(300 * NS_PER_S);
+	assert_int_equal(pin(t, "a.parquet"), 0);
+	assert_int_equal(e.class, FRESH_IMMUTABLE);
+	age(1000 * NS_PER_S);
+
+	/* While the record is away the mark is believed, at little cost. */
+	lake.fail_rc = -ETIMEDOUT;
+	before = requests();
+	assert_int_equal(pin(t, "a.parquet"), 0);
+	assert_int_equal(pin(t, "a.parquet"), 0);
+	assert_int_equal(e.class, FRESH_IMMUTABLE);
+	assert_int_equal(requests() - before, 1);
+	lake.fail_rc = 0;
+
+	age(61 * NS_PER_S);
+	assert_int_equal(pin(t, "a.parquet"), 0);
+	assert_int_equal(e.class, FRESH_OPEN);
+	assert_int_equal(e.generation, lake.last_generation);
+}
+
+static void a_mark_behind_a_thousand_names_is_found(void **state UNUSED)
+{
+	char name[64];
+
+	for (int i = 0; i < 1500; i++) {
+		snprintf(name, sizeof(name), "t/A%04d=x/b", i);
+		put(name);
+	}
+	put("t/_delta_log/0.json");
+	put("t/z.parquet");
+	assert_int_equal(look(dir_id("t"), "z.parquet"), 0);
+	assert_int_equal(e.class, FRESH_IMMUTABLE);
 }
 
 static void iceberg_and_hudi_tables_are_recognised(void **state UNUSED)
@@ -1162,6 +1210,86 @@ static void last_known_is_served_and_marked(void **state UNUSED)
 	assert_false(status.record_lost);
 }
 
+static void a_listing_with_holes_is_never_last_known(void **state UNUSED)
+{
+	struct listing l;
+	uint64_t t;
+
+	config.serve_last_known = true;
+	remount();
+	put("t/a");
+	put("t/b");
+	put("t/c");
+	lake.page_max = 1;
+	t = dir_id("t");
+	assert_int_equal(look(t, "a"), 0);
+	lake.fail_rc = -ECONNREFUSED;
+	assert_int_equal(list_by(t, 0, &l), -ETIMEDOUT);
+	assert_true(op.why[0] != '\0');
+	lake.fail_rc = 0;
+	lake.fail_after = 3;
+	assert_int_equal(list_by(t, 0, &l), -ETIMEDOUT);
+	assert_string_equal(list(t), "a b c ");
+	age(2 * NS_PER_S);
+	lake.fail_after = 2;
+	assert_string_equal(list(t), "a b c ");
+	assert_true(l.n < 3);
+}
+
+/* No file of this process grows: to SQLite that is a disk in trouble. */
+static void fill_disk(bool full)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = full ? 16 : limit.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static void a_full_disk_keeps_nobody_from_an_answer(void **state UNUSED)
+{
+	struct listing l;
+	uint64_t d, u, f, ino;
+
+	put("d/f");
+	put("u/x");
+	u = dir_id("u");
+	assert_string_equal(list(u), "x ");
+	put("g");
+	d = dir_id("d");
+	assert_int_equal(look(d, "f"), 0);
+	f = e.ino;
+	fill_disk(true);
+	put("d/f");
+	put("d/new");
+	put("sub/x");
+	assert_int_equal(pin(d, "f"), 0);
+	assert_int_equal(e.ino, f);
+	assert_int_equal(e.generation, lake.last_generation - 2);
+	assert_string_equal(last_changed, "f");
+	assert_int_equal(pin(d, "new"), 0);
+	ino = e.ino;
+	assert_true(ino & UNSAVED_INO);
+	assert_int_equal(e.valid_ns, 0);
+	assert_int_equal(look(d, "new"), 0);
+	assert_int_equal(e.ino, ino);
+	assert_int_equal(look(d, "none"), -ENOENT);
+	assert_int_equal(look(META_ROOT, "sub"), 0);
+	assert_int_equal(e.kind, ENTRY_DIR);
+	assert_int_equal(look(e.ino, "x"), -ENOSPC);
+	age(2 * NS_PER_S);
+	assert_string_equal(list(u), "x ");
+	assert_true(list_by(d, 0, &l) < 0);
+	assert_true(strstr(op.why, "catalogue") != NULL);
+	del("d/f");
+	assert_int_equal(pin(d, "f"), -ENOENT);
+	fill_disk(false);
+	assert_int_equal(pin(d, "new"), 0);
+	assert_false(e.ino & UNSAVED_INO);
+	assert_string_equal(list(d), "new ");
+}
+
 /* Every failure in turn: none may hide or invent a name for good. */
 static void any_request_may_fail(void **state UNUSED)
 {
@@ -1298,6 +1426,7 @@ static void threads_end_with_what_the_record_has(void **state UNUSED)
 static void replicas_only_add_names(void **state UNUSED)
 {
 	struct object_ref ref;
+	uint64_t generation;
 
 	config.namespace_union = true;
 	lake.n_sites = 2;
@@ -1318,8 +1447,15 @@ static void replicas_only_add_names(void **state UNUSED)
 	assert_int_equal(pin(META_ROOT, "b"), 0);
 	assert_int_equal(e.replica, 1);
 	entry_ref(&e, &ref);
-	assert_int_equal(ref.generation, 0);
+	generation = ref.generation;
+	assert_true(generation & ORPHAN_GENERATION);
 	assert_int_equal(ref.size, 5);
+	assert_int_equal(pin(META_ROOT, "b"), 0);
+	assert_int_equal(e.generation, generation);
+	put_at(1, "b", 5);
+	assert_int_equal(pin(META_ROOT, "b"), 0);
+	assert_true(e.generation & ORPHAN_GENERATION);
+	assert_int_not_equal(e.generation, generation);
 	put("b");
 	assert_int_equal(pin(META_ROOT, "b"), 0);
 	assert_int_equal(e.replica, 0);
@@ -1347,6 +1483,8 @@ int main(void)
 		T(absence_is_asked_for_each_time),
 		T(a_listing_answers_strict_names_for_a_moment),
 		T(data_files_of_a_table_are_immutable),
+		T(a_dropped_tables_path_is_no_table_for_ever),
+		T(a_mark_behind_a_thousand_names_is_found),
 		T(iceberg_and_hudi_tables_are_recognised),
 		T(the_users_rules_come_first),
 		T(a_directory_wins_over_a_file_of_its_name),
@@ -1372,6 +1510,8 @@ int main(void)
 		T(a_vanished_directory_is_not_listed),
 		T(without_the_record_opens_time_out),
 		T(last_known_is_served_and_marked),
+		T(a_listing_with_holes_is_never_last_known),
+		T(a_full_disk_keeps_nobody_from_an_answer),
 		T(any_request_may_fail),
 		T(readers_of_one_file_share_the_next_ask),
 		T(threads_end_with_what_the_record_has),
