@@ -273,6 +273,11 @@ void cache_span_done(struct cache_span *span)
 	read_done(span);
 }
 
+int cache_span_load(struct cache_span *span)
+{
+	return read_load(span);
+}
+
 int cache_last_site(const struct cache_handle *h)
 {
 	return atomic_load(&h->last_site);

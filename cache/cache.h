@@ -44,6 +44,7 @@ struct cache_config {
 	const char *dir;     /* made with mode 0700 when missing */
 	const char *lake_id; /* whose names these are: bucket and prefix */
 	uint64_t size_bytes; /* on disk, at most (a little over for a moment) */
+	uint64_t keep_free_bytes;  /* of the disk; 0: as disk_reserve() says */
 	uint64_t memory_bytes;	   /* of segments, whatever is open */
 	uint64_t read_ahead_bytes; /* of one handle, at most; 0: none */
 	uint64_t verify_whole; /* objects up to this: whole, before a byte */
@@ -96,6 +97,13 @@ int cache_read(struct op *op, struct cache_handle *handle, uint64_t offset,
 	       size_t size, struct cache_span *ret);
 
 void cache_span_done(struct cache_span *span);
+
+/*
+ * Turns a span of a file into one of memory.  0; -ENOMEM; or another -errno
+ * when the file can't be read: its blocks are then fetched anew by the next
+ * cache_read().  The span stays to be ended; the handle may be gone.
+ */
+int cache_span_load(struct cache_span *span);
 
 /* The site that served this handle's last fetch; -1: none yet.  For xattrs. */
 int cache_last_site(const struct cache_handle *handle);

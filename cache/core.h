@@ -10,6 +10,7 @@
  *   read.c    is the range here?  in memory, on disk, unchecked, missing
  *   flight.c  segments: queued, flying, landed; priorities, memory, read-ahead
  *   land.c    what came: checksums, disk, eviction
+ *   disk.c    may the disk be written to now?
  *   gen.c     generations: table, chunks of block states, idle ones
  *   cache.c   the face
  */
@@ -66,6 +67,7 @@ struct gen {
 	unsigned n_wrong;  /* times all of it was wrong, */
 	unsigned n_record_wrong; /* and with the record among who served */
 	unsigned n_condemned;	 /* times it was wrong wherever it came from */
+	bool served;		 /* it has given bytes before it was verified */
 	uint64_t n_slots;
 	uint64_t n_full;
 	struct slot *slots;
@@ -103,8 +105,10 @@ struct cache_handle {
 	struct cache *cache; /* fixed */
 	struct gen *gen;     /* fixed */
 	struct ahead ahead;
-	bool served;   /* it has given bytes of an unverified generation */
-	bool poisoned; /* and they were wrong */
+	bool poisoned;	    /* what was given of its generation was wrong */
+	uint64_t disk_from; /* where its run of reads from disk begins */
+	uint64_t disk_next; /* where it goes on */
+	uint64_t disk_told; /* the kernel knows that it is read up to here */
 	_Atomic int last_site;
 	struct cache_handle *prev, *next;
 };
@@ -129,6 +133,8 @@ struct cache_guarded {
 	uint64_t disk_retry_ns; /* no write to disk before that */
 	uint64_t disk_log_ns;	/* last time we complained */
 	char disk_error[80];
+	int64_t disk_room;     /* that may be written, as of the last look */
+	uint64_t disk_look_ns; /* when to look again */
 	bool closing;
 };
 
@@ -167,6 +173,8 @@ enum block_state { BLOCK_UNLOADED, BLOCK_MISSING, BLOCK_UNCHECKED, BLOCK_GOOD };
 /* Finds or makes the generation; *ret_new: its files are to be opened. */
 int gen_get(struct op *op, struct cache *c, const struct object_ref *ref,
 	    struct gen **ret, bool *ret_new) REQUIRES(c->lock);
+
+void gen_ref(struct cache *c, struct gen *g) REQUIRES(c->lock);
 
 /*
  * Ends a reference.  Returns a generation to be given to gen_free() with the
@@ -216,7 +224,7 @@ void segment_unref(struct cache *c, struct segment *s) REQUIRES(c->lock);
 /* Read just now: the last to be dropped. */
 void segment_used(struct cache *c, struct segment *s) REQUIRES(c->lock);
 
-/* No longer to be found; who holds it keeps it. */
+/* No longer to be found; who holds it keeps it.  Its fetch is cancelled. */
 void segment_unlist(struct cache *c, struct segment *s) REQUIRES(c->lock);
 
 /*
@@ -251,6 +259,13 @@ void land(struct cache *c, struct segment *s, int rc,
 /* Reads and checks blocks on disk.  Lets go of the lock. */
 void land_check(struct cache *c, struct gen *g, uint64_t block, uint64_t n)
 	REQUIRES(c->lock);
+
+/*
+ * What the file has between from and to can't be read: it is no longer counted
+ * as there.  The lock is not held, and nobody need have the generation open.
+ */
+void land_unreadable(struct cache *c, struct file *file, uint64_t from,
+		     uint64_t to);
 
 /* All blocks are known: sums them.  Lets go of the lock. */
 void land_complete(struct cache *c, struct gen *g) REQUIRES(c->lock);

@@ -85,6 +85,11 @@ void segment_unlist(struct cache *c, struct segment *s)
 	if (!s->listed)
 		return;
 	s->listed = false;
+	/* Out of the list it is out of flight_forget()'s and _stop()'s sight. */
+	if (s->state != SEGMENT_DONE) {
+		s->owner = NULL;
+		op_cancel(&s->op);
+	}
 	DL_DELETE(s->gen->segments, s);
 	if (s->in_lru)
 		DL_DELETE2(held(c)->lru, s, q_prev, q_next);

@@ -111,6 +111,14 @@ struct gen *gen_take_idle(struct cache *c, unsigned keep)
 	return g;
 }
 
+void gen_ref(struct cache *c, struct gen *g)
+{
+	if (g->refs++ > 0)
+		return;
+	DL_DELETE(held(c)->idle, g);
+	held(c)->n_idle--;
+}
+
 struct gen *gen_unref(struct cache *c, struct gen *g)
 {
 	if (--g->refs > 0)
@@ -154,18 +162,17 @@ int gen_get(struct op *op, struct cache *c, const struct object_ref *ref,
 		gen_free(g);
 		g = NULL;
 	}
-	if (g && g->refs == 0) {
-		DL_DELETE(held(c)->idle, g);
-		held(c)->n_idle--;
+	if (g) {
+		gen_ref(c, g);
+		*ret = g;
+		return 0;
 	}
-	if (!g) {
-		g = new_gen(c, &key, ref);
-		if (!g)
-			return op_fail(op, -ENOMEM, "cache: new generation");
-		HASH_ADD(hh, held(c)->gens, key, sizeof(g->key), g);
-		*ret_new = true;
-	}
-	g->refs++;
+	g = new_gen(c, &key, ref);
+	if (!g)
+		return op_fail(op, -ENOMEM, "cache: new generation");
+	HASH_ADD(hh, held(c)->gens, key, sizeof(g->key), g);
+	g->refs = 1;
+	*ret_new = true;
 	*ret = g;
 	return 0;
 }
@@ -350,19 +357,21 @@ void gen_set_checked(struct gen *g, uint64_t block)
 }
 
 /*
- * Of a verified generation the crc stays, and what is fetched again is held
- * against it; of another one it goes, because it may be what is torn.
+ * The crc of what was right on disk stays, and what is fetched again is held
+ * against it; else it goes, because it may be what is torn.
  */
 void gen_clear_present(struct gen *g, uint64_t block)
 {
 	struct chunk *chunk = chunk_of(g, block);
 	uint64_t i = block % CHUNK_BLOCKS;
+	bool was_right;
 
 	if (!chunk || !get_bit(chunk->present, i))
 		return;
+	was_right = g->verified || get_bit(chunk->checked, i);
 	clear_bit(chunk->present, i);
 	clear_bit(chunk->checked, i);
-	if (g->verified)
+	if (was_right)
 		return;
 	clear_bit(chunk->seen, i);
 	chunk->n_seen--;

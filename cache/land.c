@@ -3,8 +3,8 @@
  * far as that can be done now, given to who waits, written to disk.
  *
  * A generation whose bytes proved wrong is forgotten as a whole: its files, its
- * states, its segments, also those still flying.  Handles that have given
- * bytes of it are poisoned.
+ * states, its segments, also those still flying.  Its handles are poisoned when
+ * one of them has given bytes of it: the kernel keeps what one has read for all.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,15 +12,14 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "cache/core.h"
+#include "cache/disk.h"
 #include "cache/verify.h"
 
-#define DISK_RETRY_NS (2 * NS_PER_S)
-#define DISK_LOG_NS (60 * NS_PER_S)
+#define NO_ROOM "no space but what is kept for the catalogue"
 #define RECORD_TRIES 2
 #define KEEP_MIN (128u << 10) /* smaller ones are as quick from disk */
 
@@ -70,8 +69,8 @@ static bool note_wrong(struct gen *g, unsigned sites)
 }
 
 /*
- * Forgets all of the generation and poisons who has given bytes of it.  Lets
- * go of the lock while the files are removed.
+ * Forgets all of the generation and poisons its handles if bytes of it were
+ * given.  Lets go of the lock while the files are removed.
  */
 static void forget_all(struct cache *c, struct gen *g) REQUIRES(c->lock)
 {
@@ -85,7 +84,8 @@ static void forget_all(struct cache *c, struct gen *g) REQUIRES(c->lock)
 	while (g->segments)
 		segment_unlist(c, g->segments);
 	DL_FOREACH(g->handles, h)
-	h->poisoned |= h->served;
+	h->poisoned |= g->served;
+	g->served = false;
 	g->busy = true;
 	mutex_unlock(&c->lock);
 	file_unlink(c->dirfd, &g->key);
@@ -94,15 +94,6 @@ static void forget_all(struct cache *c, struct gen *g) REQUIRES(c->lock)
 	mutex_lock(&c->lock);
 	g->busy = false;
 	cond_wake_all(&g->changed);
-}
-
-/* What the handles have given so far was right. */
-static void acquit(struct gen *g)
-{
-	struct cache_handle *h;
-
-	DL_FOREACH(g->handles, h)
-	h->served = false;
 }
 
 /* Loads what is known on disk, as far as that may complete the object. */
@@ -116,14 +107,14 @@ static void load_rest(struct cache *c, struct gen *g) REQUIRES(c->lock)
 	}
 }
 
-/* A block of a verified generation is known; other bytes are wrong ones. */
+/* A block is known with other bytes than those that came now. */
 static bool contradicts(const struct landing *l)
 {
 	const struct segment *s = l->segment;
 	uint64_t first = s->offset / CACHE_BLOCK;
 	uint32_t crc;
 
-	for (size_t i = 0; s->gen->verified && i < n_blocks(l); i++) {
+	for (size_t i = 0; i < n_blocks(l); i++) {
 		if (gen_seen(s->gen, first + i, &crc) && crc != l->crcs[i])
 			return true;
 	}
@@ -138,8 +129,10 @@ static void judge_blocks(struct cache *c, struct landing *l, unsigned sites)
 	uint32_t sum;
 
 	if (c->config.check_crc && contradicts(l)) {
-		l->wrong = l->alone = true;
-		l->blamed = sites;
+		/* Which of the two is wrong is known of a verified one only. */
+		l->wrong = true;
+		l->alone = g->verified;
+		l->blamed = g->verified ? sites : g->sites | sites;
 		return;
 	}
 	g->sites |= sites;
@@ -201,41 +194,6 @@ static void accuse(const struct cache *c, const struct gen *g, unsigned blamed)
 		c->source.wrong(c->source.arg, &g->ref, blamed);
 }
 
-static void disk_failed(struct cache *c, int rc, uint64_t n_failed)
-{
-	uint64_t now = clock_mono_ns();
-	bool tell;
-
-	metric_add(METRIC_CACHE_WRITE_FAILURES, n_failed);
-	mutex_lock(&c->lock);
-	tell = !held(c)->disk_log_ns ||
-	       now - held(c)->disk_log_ns > DISK_LOG_NS;
-	if (tell)
-		held(c)->disk_log_ns = now;
-	held(c)->disk_failing = true;
-	held(c)->disk_retry_ns = now + DISK_RETRY_NS;
-	snprintf(held(c)->disk_error, sizeof(held(c)->disk_error), "%s",
-		 strerror(-rc));
-	mutex_unlock(&c->lock);
-	if (tell)
-		log_warn("cache disk %s: error %d; reads go on without it",
-			 c->config.dir, -rc);
-}
-
-static void disk_works(struct cache *c) REQUIRES(c->lock)
-{
-	held(c)->disk_failing = false;
-	held(c)->disk_error[0] = '\0';
-}
-
-/* There is none, or it failed and is left alone for a while. */
-static bool disk_is_paused(struct cache *c) REQUIRES(c->lock)
-{
-	return c->config.size_bytes == 0 ||
-	       (held(c)->disk_failing &&
-		clock_mono_ns() < held(c)->disk_retry_ns);
-}
-
 /*
  * The generation's file, made when there is none (a small one's with its
  * content).  *ret stays NULL while the disk is left alone.
@@ -252,7 +210,8 @@ static int get_file(struct landing *l, struct file **ret)
 	while (g->busy)
 		cond_wait(&g->changed, &c->lock, 0);
 	if (g->file || !s->listed || disk_is_paused(c)) {
-		*ret = g->file && s->listed ? file_ref(g->file) : NULL;
+		if (g->file && s->listed && !disk_is_paused(c))
+			*ret = file_ref(g->file);
 		mutex_unlock(&c->lock);
 		return 0;
 	}
@@ -324,16 +283,28 @@ static void store_facts(struct cache *c, struct gen *g)
 static void store(struct landing *l)
 {
 	struct cache *c = l->cache;
-	uint64_t on_disk;
-	int rc = store_once(l);
+	uint64_t on_disk, lacking = 0;
+	bool paused;
+	int rc = 0;
 
+	mutex_lock(&c->lock);
+	paused = disk_is_paused(c);
+	mutex_unlock(&c->lock);
+	if (!paused) {
+		lacking = disk_lacks(c, l->n);
+		rc = lacking ? -ENOSPC : store_once(l);
+	}
 	if (rc == -ENOSPC) {
 		on_disk = evict_bytes(c->evict, NULL);
-		land_evict(c, on_disk - min_u64(on_disk, 4 * FETCH_MAX));
-		rc = store_once(l);
+		land_evict(c,
+			   on_disk - min_u64(on_disk, lacking + 4 * FETCH_MAX));
+		lacking = disk_lacks(c, l->n);
+		rc = lacking ? -ENOSPC : store_once(l);
 	}
-	if (rc < 0)
-		disk_failed(c, rc, n_blocks(l));
+	if (rc < 0) {
+		metric_add(METRIC_CACHE_WRITE_FAILURES, n_blocks(l));
+		disk_failed(c, lacking ? NO_ROOM : strerror(-rc));
+	}
 	if (evict_bytes(c->evict, NULL) > c->config.size_bytes)
 		land_evict(c, c->config.size_bytes - c->config.size_bytes / 32);
 }
@@ -380,7 +351,7 @@ void land(struct cache *c, struct segment *s, int rc,
 	if (l.wrong && (note_wrong(g, l.blamed) || !l.alone))
 		forget_all(c, g);
 	if (l.newly_verified)
-		acquit(g);
+		g->served = false; /* what was given is right */
 	publish(c, &l, rc);
 	facts_changed = l.newly_verified || g->sites != sites;
 	mutex_unlock(&c->lock);
@@ -406,7 +377,7 @@ void land_complete(struct cache *c, struct gen *g)
 	fits = sum == g->ref.crc32c;
 	if (fits) {
 		g->verified = true;
-		acquit(g);
+		g->served = false;
 		cond_wake_all(&g->changed);
 	} else {
 		note_wrong(g, blamed);
@@ -498,6 +469,60 @@ void land_check(struct cache *c, struct gen *g, uint64_t block, uint64_t n)
 	file_unref(file);
 }
 
+/* A small object's file is read as a whole, or not at all. */
+static void drop_small(struct cache *c, struct gen *g) REQUIRES(c->lock)
+{
+	struct file *file = g->file;
+
+	g->busy = true;
+	gen_lost_file(g);
+	mutex_unlock(&c->lock);
+	file_unlink(c->dirfd, &g->key);
+	file_unref(file);
+	evict_gone(c->evict, &g->key);
+	mutex_lock(&c->lock);
+	g->busy = false;
+	cond_wake_all(&g->changed);
+}
+
+/* Whose file it is; NULL: nobody's any more. */
+static struct gen *gen_of(struct cache *c, const struct file *file)
+	REQUIRES(c->lock)
+{
+	struct gen *g, *next;
+
+	HASH_ITER(hh, held(c)->gens, g, next)
+	{
+		if (g->file == file && !g->busy)
+			return g;
+	}
+	return NULL;
+}
+
+void land_unreadable(struct cache *c, struct file *file, uint64_t from,
+		     uint64_t to)
+{
+	uint64_t first = from / CACHE_BLOCK;
+	uint64_t end = block_up(to) / CACHE_BLOCK;
+	struct gen *g, *unused = NULL;
+
+	metric_add(METRIC_CACHE_TORN_BLOCKS, end - first);
+	for (uint64_t b = first; b < end; b++)
+		file_drop_block(file, b);
+	mutex_lock(&c->lock);
+	g = gen_of(c, file);
+	if (g) {
+		gen_ref(c, g);
+		if (g->small)
+			drop_small(c, g);
+		for (uint64_t b = first; b < end && !g->small; b++)
+			gen_clear_present(g, b);
+		unused = gen_unref(c, g);
+	}
+	mutex_unlock(&c->lock);
+	gen_free(unused);
+}
+
 /* Removes one generation from disk; false when there is none, or not now. */
 static bool evict_one(struct cache *c)
 {
@@ -517,10 +542,7 @@ static bool evict_one(struct cache *c)
 	held(c)->evicting = true;
 	held(c)->evict_key = key;
 	if (g) {
-		if (g->refs++ == 0) {
-			DL_DELETE(held(c)->idle, g);
-			held(c)->n_idle--;
-		}
+		gen_ref(c, g);
 		g->busy = true;
 		file = g->file;
 		gen_lost_file(g);

@@ -9,10 +9,12 @@
 #include "cache/read.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/metrics.h"
+#include "cache/disk.h"
 
 #define DEMAND_PIECE (1u << 20)
 #define WHOLE_AHEAD (16u * DEMAND_PIECE)
@@ -152,7 +154,7 @@ static enum look look(struct cache_handle *h, uint64_t from, uint64_t to,
 
 	if (!g->busy && (!g->whole || g->verified) &&
 	    (from_memory(g, from, to, span) || from_disk(g, from, to, span))) {
-		h->served |= !g->verified;
+		g->served |= !g->verified;
 		return LOOK_READY;
 	}
 	return obstacle(g, from, to, at);
@@ -182,11 +184,57 @@ static void check_from(struct cache *c, struct gen *g, struct range r)
 	land_check(c, g, first, block_up(r.to) / CACHE_BLOCK - first);
 }
 
+/*
+ * Blocks are written past the page cache, so a warm scan's first pass comes
+ * from the disk.  The kernel is told of a piece while the one before it is
+ * being given; not of holes, and not for who only looks at something.
+ */
+#define TELL_AFTER (512u << 10) /* so much in a row is a scan */
+#define TELL_STEP (2u << 20)
+#define TELL_AHEAD (4u << 20)
+
+/* Notes a read from disk; true when the kernel is to hear of *ret. */
+static bool wants_more(struct cache_handle *h, const struct cache_span *span,
+		       struct range *ret)
+{
+	struct gen *g = h->gen;
+	uint64_t from = (uint64_t)span->fd_offset;
+
+	if (span->fd < 0 || g->small)
+		return false;
+	if (from + AHEAD_REORDER < h->disk_next ||
+	    from > h->disk_next + AHEAD_REORDER)
+		h->disk_from = h->disk_next = h->disk_told = from;
+	if (from + span->len > h->disk_next)
+		h->disk_next = from + span->len;
+	if (h->disk_told < h->disk_next)
+		h->disk_told = h->disk_next;
+	ret->from = h->disk_told;
+	ret->to = min_u64(h->disk_next + TELL_AHEAD, g->ref.size);
+	if (h->disk_next - h->disk_from < TELL_AFTER ||
+	    h->disk_told - h->disk_next > TELL_AHEAD - TELL_STEP ||
+	    ret->from >= ret->to ||
+	    disk_state(g, ret->from) < BLOCK_UNCHECKED ||
+	    disk_state(g, ret->to - 1) < BLOCK_UNCHECKED)
+		return false;
+	h->disk_told = ret->to;
+	return true;
+}
+
+/* The span holds the file; the lock is not held. */
+static void tell_kernel(const struct cache_span *span, struct range r)
+{
+	posix_fadvise(span->fd, (off_t)r.from, (off_t)(r.to - r.from),
+		      POSIX_FADV_WILLNEED);
+}
+
 int read_try(struct cache_handle *h, uint64_t from, uint64_t to,
 	     struct cache_span *ret)
 {
 	struct cache *c = h->cache;
 	enum look what = LOOK_BUSY;
+	struct range more;
+	bool tell = false;
 	uint64_t at;
 	int rc = 0;
 
@@ -206,9 +254,12 @@ int read_try(struct cache_handle *h, uint64_t from, uint64_t to,
 		rc = -EAGAIN;
 	if (rc == 0) {
 		touch(c, ret);
+		tell = wants_more(h, ret, &more);
 		flight_ahead(c, h, from, (size_t)(to - from));
 	}
 	mutex_unlock(&c->lock);
+	if (tell)
+		tell_kernel(ret, more);
 	return rc;
 }
 
@@ -286,7 +337,33 @@ static int stop_reason(struct op *op, struct cache_handle *h,
 	return 0;
 }
 
-/* Copies the first piece of the range, which is here, and moves on. */
+/* A buffer that goes with the span. */
+static void own_memory(struct cache_span *span, void *buf)
+{
+	span->n_iov = 1;
+	span->iov[0].iov_base = buf;
+	span->iov[0].iov_len = span->len;
+}
+
+/* Reads a span's file; what can't be read is no longer counted as there. */
+static int read_file(const struct cache_span *span, char *buf)
+{
+	struct cache *c = span->cache;
+	uint64_t from = (uint64_t)span->fd_offset;
+	int rc = file_read(span->held[0], from, buf, span->len);
+
+	if (rc == 0)
+		return 0;
+	/* First, so that what is fetched now is not written there at once. */
+	disk_failed(c, strerror(-rc));
+	land_unreadable(c, span->held[0], from, from + span->len);
+	return rc;
+}
+
+/*
+ * Copies the first piece of the range, which is here, and moves on; when it
+ * can't be read after all, the next look finds it missing.
+ */
 static int copy_piece(struct op *op, struct cache *c, struct cache_handle *h,
 		      struct range *r, char *buf) REQUIRES(c->lock)
 {
@@ -300,16 +377,17 @@ static int copy_piece(struct op *op, struct cache *c, struct cache_handle *h,
 	if (!from_memory(h->gen, r->from, end, &one) &&
 	    !from_disk(h->gen, r->from, end, &one))
 		return op_fail(op, -EIO, "cache: a block came and went");
-	h->served |= !h->gen->verified;
+	h->gen->served |= !h->gen->verified;
 	mutex_unlock(&c->lock);
 	if (one.fd < 0)
 		memcpy(buf, one.iov[0].iov_base, one.len);
 	else
-		rc = file_read(one.held[0], r->from, buf, one.len);
+		rc = read_file(&one, buf);
 	read_done(&one);
 	mutex_lock(&c->lock);
-	r->from = end;
-	return rc < 0 ? op_fail(op, -EIO, "cache file: read") : 0;
+	if (rc == 0)
+		r->from = end;
+	return 0;
 }
 
 /*
@@ -341,9 +419,7 @@ static int read_copy(struct op *op, struct cache *c, struct cache_handle *h,
 		return rc;
 	}
 	init_span(ret, h, (size_t)(all.to - all.from));
-	ret->n_iov = 1;
-	ret->iov[0].iov_base = buf;
-	ret->iov[0].iov_len = ret->len;
+	own_memory(ret, buf);
 	return 0;
 }
 
@@ -406,6 +482,26 @@ int read_wait(struct op *op, struct cache_handle *h, uint64_t from, uint64_t to,
 	}
 	mutex_unlock(&c->lock);
 	return rc;
+}
+
+int read_load(struct cache_span *span)
+{
+	char *buf;
+	int rc;
+
+	if (span->fd < 0)
+		return 0;
+	buf = malloc(span->len);
+	rc = buf ? read_file(span, buf) : -ENOMEM;
+	if (rc < 0) {
+		free(buf);
+		return rc;
+	}
+	file_unref(span->held[0]);
+	span->held[0] = NULL;
+	span->fd = -1;
+	own_memory(span, buf);
+	return 0;
 }
 
 void read_done(struct cache_span *span)

@@ -18,6 +18,9 @@ int read_try(struct cache_handle *h, uint64_t from, uint64_t to,
 int read_wait(struct op *op, struct cache_handle *h, uint64_t from, uint64_t to,
 	      struct cache_span *ret);
 
+/* As cache_span_load() has it. */
+int read_load(struct cache_span *span);
+
 void read_done(struct cache_span *span);
 
 #endif

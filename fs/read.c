@@ -10,14 +10,43 @@
 #include "fs/request.h"
 #include "fs/tree.h"
 
-static void reply_file_piece(struct request *r, const struct cache_span *span)
+#define COPY_BELOW (128u << 10) /* a splice is not worth it */
+#define DISK_TRIES 4
+
+/*
+ * libfuse answers EIO itself when the cache's file can't be read, and says
+ * nothing.  errno is a hint of it and the load the proof, after which the
+ * kernel's next try brings the bytes from a site.
+ */
+static void reply_file_piece(struct request *r, struct cache_span *span)
 {
 	struct fuse_bufvec bufs = FUSE_BUFVEC_INIT(span->len);
 
 	bufs.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
 	bufs.buf[0].fd = span->fd;
 	bufs.buf[0].pos = span->fd_offset;
+	errno = 0;
 	fuse_reply_data(r->req, &bufs, 0);
+	if (errno == EIO)
+		cache_span_load(span);
+}
+
+/*
+ * Takes little from the cache's file at once, while there is another way when
+ * that can't be read.  Ends the span when it fails.
+ */
+static int load_little(struct cache_span *span)
+{
+	int rc;
+
+	if (span->len >= COPY_BELOW)
+		return 0;
+	rc = cache_span_load(span);
+	/* Without memory there is the splice. */
+	if (rc == 0 || rc == -ENOMEM)
+		return 0;
+	cache_span_done(span);
+	return rc;
 }
 
 static void reply_span(struct request *r, struct cache_span *span)
@@ -63,6 +92,23 @@ static void note_site(struct tree *tree, const struct open_file *file)
 		node_served_by(tree->nodes, file->entry.generation, site);
 }
 
+static int read_span(struct request *r, struct open_file *file,
+		     struct cache_span *ret)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < DISK_TRIES; i++) {
+		rc = cache_read(&r->op, file->cached, (uint64_t)r->offset,
+				r->size, ret);
+		if (rc < 0)
+			return rc;
+		rc = load_little(ret);
+		if (rc == 0)
+			return 0;
+	}
+	return op_fail(&r->op, -EIO, "cache file: %s", strerror(-rc));
+}
+
 static void run_read(struct request *r)
 {
 	struct open_file *file = open_file(&r->fi);
@@ -72,8 +118,7 @@ static void run_read(struct request *r)
 	if (r->tree->unsafe & UNSAFE_NO_PIN)
 		rc = repin(r, file);
 	if (rc == 0)
-		rc = cache_read(&r->op, file->cached, (uint64_t)r->offset,
-				r->size, &span);
+		rc = read_span(r, file, &span);
 	if (rc < 0) {
 		request_end(r, rc);
 		return;
@@ -92,7 +137,8 @@ static bool read_at_once(fuse_req_t req, struct tree *tree,
 
 	if (tree->unsafe & UNSAFE_NO_PIN)
 		return false;
-	if (cache_try_read(file->cached, (uint64_t)offset, size, &span) < 0)
+	if (cache_try_read(file->cached, (uint64_t)offset, size, &span) < 0 ||
+	    load_little(&span) < 0)
 		return false;
 	reply_span(&r, &span);
 	return true;

@@ -325,7 +325,8 @@ static int site_stat(struct op *op, struct site *site, const char *name,
 
 /*
  * One chunk into the bounce buffer.  The version is looked at after the bytes:
- * a writer moves the ctime before it moves them.
+ * a writer moves the ctime before it moves them.  So a chunk that passed is one
+ * of the version that was asked for, whatever becomes of the file later.
  */
 static int step_chunk(struct aside *aside)
 {
@@ -427,9 +428,6 @@ static int site_read(struct op *op, struct site *site, struct site_read *read)
 		rc = admit(op, v, read);
 	if (rc == 0)
 		rc = read_chunks(op, v, read, begun_ns, first_until);
-	/* Bytes of a file that changed are worth nothing. */
-	if (rc == -ESTALE)
-		read->n_done = 0;
 	aside_leave(&v->aside);
 	return rc;
 }

@@ -36,6 +36,7 @@ static struct fake {
 	atomic_bool gate;	  /* fetches wait until it is opened */
 	atomic_uint n_waiting;	  /* at the gate */
 	atomic_ullong gate_after; /* bytes a gated fetch brings first */
+	atomic_ullong gate_from;  /* it is for fetches from here on only */
 	atomic_int fail_rc;	  /* so many calls fail, with this */
 	atomic_int n_fail;
 	atomic_int lie_site;	/* this site flips a bit; -1: none */
@@ -75,12 +76,14 @@ static unsigned pick_site(unsigned avoid)
 	return SITE_RECORD;
 }
 
-static int wait_at_gate(struct op *op)
+static int wait_at_gate(struct op *op, uint64_t offset)
 {
 	int rc = 0;
 
 	atomic_fetch_add(&fake.n_waiting, 1);
-	while (atomic_load(&fake.gate) && (rc = op_expired(op)) == 0)
+	while (atomic_load(&fake.gate) &&
+	       offset >= atomic_load(&fake.gate_from) &&
+	       (rc = op_expired(op)) == 0)
 		usleep(500);
 	atomic_fetch_sub(&fake.n_waiting, 1);
 	return rc < 0 ? op_fail(op, rc, "gate") : 0;
@@ -110,7 +113,7 @@ static int fake_fetch(struct op *op, void *arg, const struct object_ref *ref,
 		((unsigned char *)part->buf)[part->len / 2] ^= 4;
 	if (first > 0 && part->progress)
 		part->progress(part->arg, part->n_done = first);
-	rc = wait_at_gate(op);
+	rc = wait_at_gate(op, part->offset);
 	if (rc < 0)
 		return rc;
 	part->n_done = part->len;
@@ -634,12 +637,13 @@ static void full_integrity_checks_before_the_first_byte(void **state UNUSED)
 	cache_close(c);
 }
 
-static void a_late_mismatch_poisons_who_has_read(void **state UNUSED)
+static void a_late_mismatch_poisons_all_who_may_have_read(void **state UNUSED)
 {
 	struct object_ref ref = ref_of(13, 6 * MIB);
 	struct cache *c = open_plain();
 	struct cache_handle *h = pin(c, &ref);
-	struct cache_handle *idle = pin(c, &ref);
+	/* The kernel may have given this one what the other one read. */
+	struct cache_handle *beside = pin(c, &ref);
 	struct cache_span span;
 	int last = 0;
 
@@ -657,13 +661,172 @@ static void a_late_mismatch_poisons_who_has_read(void **state UNUSED)
 	assert_int_equal(atomic_load(&fake.wrong_sites), 1u << 1);
 	assert_int_equal(cache_try_read(h, 0, 1, &span), -EIO);
 	assert_int_equal(read_once(h, 13, 0, 4096, 4096), -EIO);
-	assert_int_equal(read_all_of(idle, &ref), 0);
+	assert_int_equal(read_once(beside, 13, 0, 4096, 4096), -EIO);
 	cache_unpin(h);
 	h = pin(c, &ref);
 	assert_int_equal(read_all_of(h, &ref), 0);
 	cache_unpin(h);
-	cache_unpin(idle);
+	cache_unpin(beside);
 	cache_close(c);
+}
+
+/* Reads a block whose second half is wrong, and lets it fall from memory. */
+static void read_a_wrong_block(struct cache *c, struct cache_handle *h)
+{
+	struct object_ref other = ref_of(99, 20 * MIB);
+	struct cache_handle *o = pin(c, &other);
+
+	atomic_store(&fake.lie_site, 1);
+	assert_int_equal(read_once(h, 50, 0, 4096, 4096), 0);
+	settle(c);
+	atomic_store(&fake.lie_site, -1);
+	assert_int_equal(read_all_of(o, &other), 0);
+	cache_unpin(o);
+}
+
+static void other_bytes_for_a_known_block_are_not_accepted(void **state UNUSED)
+{
+	struct cache_config config = config_of();
+	struct object_ref ref = ref_of(50, 4 * MIB);
+	struct cache_handle *h;
+	struct cache *c;
+
+	config.size_bytes = 0;
+	c = open_with(&config);
+	h = pin(c, &ref);
+	read_a_wrong_block(c, h);
+	assert_int_equal(read_once(h, 50, 0, 4096, 4096), -EIO);
+	settle(c);
+	assert_int_equal(atomic_load(&fake.n_wrong), 1);
+	cache_unpin(h);
+	h = pin(c, &ref);
+	assert_int_equal(read_all_of(h, &ref), 0);
+	cache_unpin(h);
+	cache_close(c);
+}
+
+static void what_flies_of_a_forgotten_object_is_cancelled(void **state UNUSED)
+{
+	struct cache_config config = config_of();
+	struct object_ref ref = ref_of(50, 64 * MIB);
+	struct cache_handle *h, *ahead;
+	struct cache *c;
+
+	config.size_bytes = 0;
+	config.read_ahead_bytes = 8 * MIB;
+	c = open_with(&config);
+	h = pin(c, &ref);
+	ahead = pin(c, &ref);
+	read_a_wrong_block(c, h);
+	atomic_store(&fake.gate_from, 4 * MIB);
+	atomic_store(&fake.gate, true);
+	for (uint64_t at = 64 * KIB;
+	     at < 4 * MIB && atomic_load(&fake.n_waiting) == 0;
+	     at += 64 * KIB) {
+		assert_int_equal(read_once(ahead, 50, at, 64 * KIB, 64 * KIB),
+				 0);
+		usleep(5000);
+	}
+	assert_true(atomic_load(&fake.n_waiting) > 0);
+	assert_int_equal(read_once(h, 50, 0, 4096, 4096), -EIO);
+	cache_unpin(ahead);
+	settle(c);
+	atomic_store(&fake.gate, false);
+	cache_unpin(h);
+	cache_close(c);
+}
+
+static void cut_off(const char *path)
+{
+	assert_int_equal(truncate(path, 0), 0);
+}
+
+/* As a mount reads: through memory, and anew when the file can't be read. */
+static int read_loaded(struct cache_handle *h, uint64_t generation,
+		       uint64_t offset, size_t size)
+{
+	struct cache_span span;
+	struct op op;
+	bool fits;
+	int rc;
+
+	op_init(&op, TIMEOUT);
+	for (int i = 0; i < 3; i++) {
+		rc = cache_read(&op, h, offset, size, &span);
+		if (rc < 0)
+			return rc;
+		rc = cache_span_load(&span);
+		fits = rc == 0 && span_fits(&span, generation, offset);
+		cache_span_done(&span);
+		if (rc == 0)
+			return !fits;
+	}
+	return rc;
+}
+
+static void an_unreadable_file_is_fetched_again(void **state UNUSED)
+{
+	struct object_ref ref = ref_of(51, 5 * MIB + 1);
+	struct object_ref small = ref_of(52, 300 * KIB);
+	struct cache_status status;
+	struct cache_handle *h, *s;
+	struct cache *c;
+
+	for (int run = 0; run < 2; run++) {
+		c = open_plain();
+		h = pin(c, &ref);
+		s = pin(c, &small);
+		assert_int_equal(read_all_of(h, &ref), 0);
+		assert_int_equal(read_all_of(s, &small), 0);
+		if (run == 1)
+			break;
+		settle(c);
+		cache_unpin(h);
+		cache_unpin(s);
+		cache_close(c);
+		atomic_store(&fake.n_calls, 0);
+	}
+	assert_int_equal(atomic_load(&fake.n_calls), 0);
+	assert_int_equal(each_file(".data", cut_off), 1);
+	assert_int_equal(each_file(".whole", cut_off), 1);
+	assert_int_equal(read_loaded(s, 52, 5, 100 * KIB), 0);
+	/* From the file alone, and partly from memory. */
+	assert_int_equal(read_loaded(h, 51, MIB, 4096), 0);
+	assert_int_equal(read_loaded(h, 51, MIB, MIB), 0);
+	cache_status(c, &status);
+	assert_true(status.disk_failing);
+	clock_skew_for_test(3 * (int64_t)NS_PER_S);
+	for (uint64_t at = 0; at < 5 * MIB; at += 64 * KIB)
+		assert_int_equal(read_loaded(h, 51, at, 64 * KIB), 0);
+	cache_unpin(h);
+	cache_unpin(s);
+	cache_close(c);
+}
+
+static void room_is_kept_for_the_catalogue(void **state UNUSED)
+{
+	struct cache_config config = config_of();
+	struct object_ref ref = ref_of(53, 5 * MIB);
+	struct cache_status status;
+
+	for (int run = 0; run < 2; run++) {
+		struct cache *c = open_with(&config);
+		struct cache_handle *h = pin(c, &ref);
+
+		assert_int_equal(read_all_of(h, &ref), 0);
+		settle(c);
+		cache_status(c, &status);
+		assert_string_equal(status.disk_error,
+				    run == 0 ? ""
+					     : "no space but what is kept for "
+					       "the catalogue");
+		cache_unpin(h);
+		cache_close(c);
+		/* The scan may have found the first run's too late. */
+		assert_true(each_file(".data", NULL) <= 1);
+		config.keep_free_bytes = 1ull << 60;
+		ref = ref_of(54, 5 * MIB);
+	}
 }
 
 static void the_disk_stays_within_its_limit(void **state UNUSED)
@@ -884,7 +1047,11 @@ int main(void)
 		T(wrong_small_bytes_never_reach_a_reader),
 		T(wrong_everywhere_is_an_error),
 		T(full_integrity_checks_before_the_first_byte),
-		T(a_late_mismatch_poisons_who_has_read),
+		T(a_late_mismatch_poisons_all_who_may_have_read),
+		T(other_bytes_for_a_known_block_are_not_accepted),
+		T(what_flies_of_a_forgotten_object_is_cancelled),
+		T(an_unreadable_file_is_fetched_again),
+		T(room_is_kept_for_the_catalogue),
 		T(the_disk_stays_within_its_limit),
 		T(a_pinned_object_may_be_larger_than_the_disk),
 		T(a_full_disk_costs_the_cache_only),
