@@ -586,11 +586,37 @@ static void a_changed_token_file_is_read_again(void **state UNUSED)
 	assert_int_equal(site_gcs.stat(&op, with, "a b", 0, &info), 0);
 	object_info_done(&info);
 	assert_string_equal(script.auth, "Bearer another");
-	write_token(path, "two\r\nX-Evil: 1");
-	assert_int_equal(site_gcs.stat(&op, with, "a b", 0, &info), -EACCES);
-	assert_null(strstr(op.why, "Evil"));
 	site_gcs.close(with);
 	unlink(path);
+}
+
+static void a_token_file_gone_bad_is_not_used(void **state UNUSED)
+{
+	char path[] = "/tmp/lakefuse-token-XXXXXX";
+	struct object_info info;
+	struct site *with;
+	struct op op;
+
+	close(mkstemp(path));
+	op_init(&op, 10 * NS_PER_S);
+	write_token(path, "one");
+	assert_int_equal(open_site(&op, path, &with), 0);
+	say(200, OBJECT);
+	assert_int_equal(site_gcs.stat(&op, with, "a b", 0, &info), 0);
+	object_info_done(&info);
+	/* the one read before goes on: the file may be in the writing */
+	write_token(path, "two\r\nX-Evil: 1");
+	assert_int_equal(site_gcs.stat(&op, with, "a b", 0, &info), 0);
+	object_info_done(&info);
+	assert_string_equal(script.auth, "Bearer one");
+	unlink(path);
+	assert_int_equal(site_gcs.stat(&op, with, "a b", 0, &info), 0);
+	object_info_done(&info);
+	assert_string_equal(script.auth, "Bearer one");
+	site_gcs.close(with);
+	/* and without one there is nothing to go on with */
+	assert_int_equal(open_site(&op, path, &with), -EINVAL);
+	assert_null(strstr(op.why, "Evil"));
 }
 
 static void wrong_configuration_is_told_at_once(void **state UNUSED)
@@ -636,6 +662,7 @@ int main(void)
 		cmocka_unit_test(a_generation_that_is_gone_is_stale),
 		cmocka_unit_test(check_says_what_to_do),
 		cmocka_unit_test(a_changed_token_file_is_read_again),
+		cmocka_unit_test(a_token_file_gone_bad_is_not_used),
 		cmocka_unit_test(wrong_configuration_is_told_at_once),
 	};
 
