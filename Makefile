@@ -125,9 +125,12 @@ pytest: $(B)/lakefuse $(VENV)/stamp build/go/stamp
 man-options: $(B)/lakefuse
 	tests/man_options.sh $(B)/lakefuse
 
+promises:
+	tests/promises.sh
+
 # The libraries are looked for when a Makefile is read: once more after deps.
 test: deps
-	$(MAKE) all check man-options
+	$(MAKE) all check man-options promises
 	$(MAKE) pytest
 
 demo: deps
@@ -260,7 +263,7 @@ clean:
 distclean:
 	rm -rf build
 
-.PHONY: all deps check pytest man-options test demo bench analyze $(ANALYZE) \
+.PHONY: all deps check pytest man-options promises test demo bench analyze $(ANALYZE) \
 	format deb install install-files uninstall clean distclean
 .SECONDARY:
 -include $(OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(TEST_LIB_OBJS:.o=.d) $(TEST_PROGS:=.d)
