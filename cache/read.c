@@ -233,7 +233,7 @@ int read_try(struct cache_handle *h, uint64_t from, uint64_t to,
 {
 	struct cache *c = h->cache;
 	enum look what = LOOK_BUSY;
-	struct range more;
+	struct range more = {0, 0};
 	bool tell = false;
 	uint64_t at;
 	int rc = 0;
