@@ -1,6 +1,6 @@
 /*
- * Counters, once: this table is the parser of nothing and the source of
- * `status`, of the tests' oracle and of a later exporter.
+ * Counters, once: this table is the source of `status`, of the tests' oracle
+ * and of a later exporter.
  *
  * Threads: any; counters are relaxed atomics.
  */

@@ -7,6 +7,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "base/hash.h"
 #include "base/lock.h"
 
 /*
@@ -68,13 +69,8 @@ static struct guarded *held(struct nodes *t) REQUIRES(t->lock)
 
 static struct place place_of(uint64_t parent, const char *name)
 {
-	struct place place = {.parent = parent,
-			      .name_hash = 0xcbf29ce484222325ULL};
-
-	for (const char *p = name; *p; p++)
-		place.name_hash = (place.name_hash ^ (unsigned char)*p) *
-				  0x100000001b3ULL;
-	return place;
+	return (struct place){.parent = parent,
+			      .name_hash = hash_text(1, name)};
 }
 
 static struct node *find_id(struct nodes *t, uint64_t id) REQUIRES(t->lock)
@@ -230,10 +226,7 @@ void node_forget(struct nodes *t, uint64_t id, uint64_t n)
 static struct served *served_slot(struct nodes *t, uint64_t generation)
 	REQUIRES(t->lock)
 {
-	/* Generations are microseconds: the low bits alone are no hash. */
-	uint64_t hash = generation * 0x9e3779b97f4a7c15ULL;
-
-	return &held(t)->served[(hash >> 32) % N_SERVED];
+	return &held(t)->served[hash_number(1, generation) % N_SERVED];
 }
 
 static int served_by(struct nodes *t, uint64_t generation) REQUIRES(t->lock)

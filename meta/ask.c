@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/op.h"
@@ -51,7 +52,7 @@ static int saved(struct op *op, struct meta *meta, struct answer *answer,
 static void in_hand(const struct place *place, const struct row *row,
 		    struct answer *ret)
 {
-	uint64_t hash = place->dir;
+	uint64_t hash;
 
 	if (row != &ret->row)
 		ret->row = *row;
@@ -61,8 +62,7 @@ static void in_hand(const struct place *place, const struct row *row,
 		ret->row.ino = place->row.ino;
 		return;
 	}
-	for (const char *c = row->key; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * 0x9e3779b97f4a7c15;
+	hash = hash_text(hash_number(1, place->dir), row->key);
 	ret->row.ino = (hash >> 2) | UNSAVED_INO;
 }
 

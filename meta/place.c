@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/glob.h"
+#include "base/hash.h"
 #include "base/op.h"
 #include "meta/names.h"
 #include "meta/page.h"
@@ -366,12 +367,6 @@ bool place_trusts_absence(struct meta *meta, const struct place *place,
 	       meta_age_ns(place->listed_us) < class->limit_ns;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t with)
-{
-	hash = (hash ^ with) * 0x9e3779b97f4a7c15;
-	return hash ^ hash >> 32;
-}
-
 static uint64_t valid_ns(uint64_t age_ns, const struct row *row,
 			 const struct class *class)
 {
@@ -385,14 +380,14 @@ static uint64_t valid_ns(uint64_t age_ns, const struct row *row,
 /* What only a replica has is pinned by all that is said of its content. */
 static uint64_t orphan_generation(const struct row *row)
 {
-	uint64_t hash = mix(row->site + 1, row->size);
+	uint64_t hash = hash_number(row->site + 1, row->size);
 
-	hash = mix(hash, (uint64_t)row->mtime_ns);
-	hash = mix(hash, row->has);
+	hash = hash_number(hash, (uint64_t)row->mtime_ns);
+	hash = hash_number(hash, row->has);
 	if (row->has & HAS_CRC32C)
-		hash = mix(hash, row->crc32c);
+		hash = hash_number(hash, row->crc32c);
 	for (unsigned i = 0; (row->has & HAS_MD5) && i < MD5_SIZE; i++)
-		hash = mix(hash, row->md5[i]);
+		hash = hash_number(hash, row->md5[i]);
 	return hash | ORPHAN_GENERATION;
 }
 

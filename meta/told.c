@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/lock.h"
 #include "meta/inside.h"
 
@@ -56,15 +57,9 @@ void told_free(struct told *t)
 	free(t);
 }
 
-static uint64_t mix(uint64_t x)
-{
-	x *= 0x9e3779b97f4a7c15;
-	return x ^ x >> 29;
-}
-
 static struct slot *find_slot(struct told *t, uint64_t ino) REQUIRES(t->lock)
 {
-	struct slot *set = held(t)->slots[mix(ino) % N_SETS];
+	struct slot *set = held(t)->slots[hash_number(1, ino) % N_SETS];
 
 	for (unsigned i = 0; i < N_WAYS; i++)
 		if (set[i].ino == ino)
@@ -74,7 +69,7 @@ static struct slot *find_slot(struct told *t, uint64_t ino) REQUIRES(t->lock)
 
 static struct slot *take_slot(struct told *t, uint64_t ino) REQUIRES(t->lock)
 {
-	struct slot *set = held(t)->slots[mix(ino) % N_SETS];
+	struct slot *set = held(t)->slots[hash_number(1, ino) % N_SETS];
 	struct slot *oldest = set;
 
 	for (unsigned i = 1; i < N_WAYS; i++)
@@ -120,10 +115,8 @@ struct told_times told_get(struct told *t, uint64_t ino)
 static struct absent *absent_set(struct told *t, uint64_t dir, const char *name)
 	REQUIRES(t->lock)
 {
-	uint64_t hash = mix(dir);
+	uint64_t hash = hash_text(hash_number(1, dir), name);
 
-	for (; *name; name++)
-		hash = mix(hash ^ (unsigned char)*name);
 	return held(t)->absent[hash % N_ABSENT_SETS];
 }
 

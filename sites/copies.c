@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/lock.h"
 
 #define N_SETS 2048
@@ -36,18 +37,13 @@ static struct guarded *held(struct copies *c) REQUIRES(c->lock)
 	return &c->guarded;
 }
 
-/* FNV-1a with a final mix; see copies.h for why collisions are harmless. */
+/* See copies.h for why collisions are harmless. */
 static uint64_t key_of(unsigned site, const struct object_ref *ref)
 {
-	uint64_t h = 0xcbf29ce484222325ULL ^ site;
+	uint64_t key = hash_number(site + 1, ref->generation);
 
-	for (const char *p = ref->name; *p; p++)
-		h = (h ^ (unsigned char)*p) * 0x100000001b3ULL;
-	h ^= ref->generation * 0x9e3779b97f4a7c15ULL;
-	h ^= h >> 32;
-	h *= 0xd6e8feb86659fd93ULL;
-	h ^= h >> 32;
-	return h ? h : 1;
+	key = hash_text(key, ref->name);
+	return key ? key : 1;
 }
 
 static struct slot *find(struct copies *c, uint64_t key) REQUIRES(c->lock)

@@ -271,8 +271,3 @@ const char *lake_site_name(const struct lake *lake, unsigned site)
 {
 	return lake->sites[site].name;
 }
-
-const char *lake_site_url(const struct lake *lake, unsigned site)
-{
-	return lake->sites[site].url;
-}

@@ -193,7 +193,6 @@ enum proof lake_known_proof(struct lake *lake, const struct object_ref *ref,
 
 unsigned lake_n_sites(const struct lake *lake);
 const char *lake_site_name(const struct lake *lake, unsigned site);
-const char *lake_site_url(const struct lake *lake, unsigned site);
 
 /* What a site's copy of ref is now: asked afresh, for `lakefuse where`. */
 struct copy_report {
